@@ -63,8 +63,9 @@ bool	 label_name_is_valid(struct str s);
  * the builder is reset; the array belongs to the builder.
  */
 struct labels_builder {
-	struct label	*l;
+	struct label	*l;		/* inside: see labels_builder.c */
 	size_t		 n, cap;
+	size_t		 n_sorted;
 	bool		 failed;	/* memory was out */
 };
 

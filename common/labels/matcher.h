@@ -22,6 +22,16 @@ enum matcher_type {
 
 struct regex;
 
+/* Patterns of everyday use that are decided without the regex engine. */
+enum matcher_shape {
+	MATCHER_SHAPE_REGEX,	/* ask set, prefix, then re */
+	MATCHER_SHAPE_ANY,	/* .* */
+	MATCHER_SHAPE_NON_EMPTY,/* .+ */
+	MATCHER_SHAPE_PREFIX,	/* abc.* */
+	MATCHER_SHAPE_SUFFIX,	/* .*abc */
+	MATCHER_SHAPE_CONTAINS	/* .*abc.* */
+};
+
 struct matcher {
 	enum matcher_type	 type;
 	struct str		 name;	/* owned */
@@ -29,11 +39,14 @@ struct matcher {
 	struct regex		*re;	/* regex types only */
 	/*
 	 * What the pattern allows to skip the regex engine: when set_n > 0
-	 * the regex is exactly one of these literals (owned).
+	 * the regex is exactly one of these literals (owned, sorted,
+	 * each once).
 	 */
 	struct str		*set;
 	size_t			 set_n;
 	struct str		 prefix;	/* literal every match starts with */
+	enum matcher_shape	 shape;
+	struct str		 part;	/* literal of the shape, owned */
 };
 
 /* ERR_BAD_DATA for a bad regex, worded as Go's. Copies name and value. */

@@ -1,0 +1,4 @@
+LIBS += labels
+labels_DIR := common/labels
+labels_NEEDS := base
+labels_PKGS :=
