@@ -21,6 +21,10 @@
 
 #include "common/base/str.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct buf {
 	char	*p;		/* owned; NULL while empty */
 	size_t	 n;		/* bytes used */
@@ -98,5 +102,9 @@ void	 buf_add_varint(struct buf *b, int64_t v);
 /* Decimal integer text. */
 void	 buf_add_u64_text(struct buf *b, uint64_t v);
 void	 buf_add_i64_text(struct buf *b, int64_t v);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

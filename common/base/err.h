@@ -13,6 +13,10 @@
  * Texts: lower case, no full stop, outermost context first.
  */
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The first nine map one to one onto the HTTP API's errorType. */
 enum err_kind {
 	ERR_NONE = 0,
@@ -74,6 +78,10 @@ void	 fatal(const char *fmt, ...)
 			    __LINE__), 1) : 0)
 #else
 #define NEVER(x)	(x)
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 
 #endif
