@@ -1,0 +1,4 @@
+LIBS += http
+http_DIR := common/http
+http_NEEDS := base
+http_PKGS := libevent_core
