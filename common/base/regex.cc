@@ -58,6 +58,45 @@ error_words(re2::RE2::ErrorCode code)
 	}
 }
 
+/* Go also writes a named group (?<name>…); this RE2 knows (?P<name>…). */
+static std::string
+with_named_groups(const std::string &in)
+{
+	std::string out;
+	bool in_class = false, quoted = false;
+	size_t i;
+
+	for (i = 0; i < in.size(); i++) {
+		if (in[i] == '\\' && i + 1 < in.size()) {
+			if (in[i + 1] == 'Q' && !in_class)
+				quoted = true;
+			else if (in[i + 1] == 'E')
+				quoted = false;
+			out += in[i++];
+			out += in[i];
+			continue;
+		}
+		if (!quoted && !in_class && in.compare(i, 3, "(?<") == 0) {
+			out += "(?P<";
+			i += 2;
+			continue;
+		}
+		if (!quoted && in[i] == '[' && !in_class) {
+			in_class = true;
+			out += in[i];
+			if (i + 1 < in.size() && in[i + 1] == '^')
+				out += in[++i];
+			if (i + 1 < in.size() && in[i + 1] == ']')
+				out += in[++i];
+			continue;
+		}
+		if (!quoted && in[i] == ']')
+			in_class = false;
+		out += in[i];
+	}
+	return out;
+}
+
 struct regex *
 regex_new(struct str pattern, int flags, struct err *err)
 {
@@ -71,6 +110,8 @@ regex_new(struct str pattern, int flags, struct err *err)
 		o.set_dot_nl((flags & REGEX_DOTALL) != 0);
 		if (flags & REGEX_ANCHORED)
 			text = "^(?:" + text + ")$";
+		if (text.find("(?<") != std::string::npos)
+			text = with_named_groups(text);
 		re = new regex(text, o);
 		if (!re->re.ok()) {
 			re2::RE2::ErrorCode code = re->re.error_code();
