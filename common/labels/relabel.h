@@ -52,6 +52,8 @@ struct relabel_spec {
 	struct str		 separator;
 	struct str		 target_label;
 	struct str		 regex;
+	bool			 has_regex;	/* given, even if the default */
+	bool			 no_action;	/* given, but empty */
 	struct str		 replacement;
 	uint64_t		 modulus;
 	enum name_validation	 names;
