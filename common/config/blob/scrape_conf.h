@@ -125,7 +125,7 @@ void	 scrape_conf_clear(struct scrape_conf *c);
 void	 scrape_confs_init(struct scrape_confs *cs);
 /* Wipes the secrets. */
 void	 scrape_confs_clear(struct scrape_confs *cs);
-/* Computes the fingerprints on the way. */
+/* The fingerprints are computed when it is decoded. */
 void	 scrape_confs_encode(const struct scrape_confs *cs, struct buf *out);
 /*
  * Fills cs (initialised by the caller), compiles the relabel rules. -1:
