@@ -1,0 +1,3 @@
+LIBS += exposition
+exposition_DIR := common/exposition
+exposition_NEEDS := labels base
