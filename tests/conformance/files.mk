@@ -6,6 +6,10 @@ CONFORMANCE += relabeltest
 relabeltest_NEEDS := labels base
 relabeltest_PKGS := jansson
 
+CONFORMANCE += textparsetest
+textparsetest_NEEDS := exposition labels base
+textparsetest_PKGS := jansson
+
 define CONFORMANCE_rules
 $(1)_ALL := $$(call closure,$(1))
 $(1)_LINK := $$(call pkglibs,$$(sort $$($(1)_PKGS) $$(foreach n,$$($(1)_ALL),$$($$(n)_PKGS)))) \
