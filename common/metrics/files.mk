@@ -1,0 +1,3 @@
+LIBS += metrics
+metrics_DIR := common/metrics
+metrics_NEEDS := base

@@ -1,0 +1,4 @@
+LIBS += sandbox
+sandbox_DIR := common/sandbox
+sandbox_NEEDS := base
+sandbox_PKGS := libseccomp
