@@ -61,6 +61,7 @@ struct ipc_channel {
 	ipc_closed_fn		*closed_fn;
 	void			(*drained_fn)(void *, struct ipc_channel *);
 	void			*ctx;
+	void			*closed_arg;
 	TAILQ_HEAD(, ipc_waiting) queue;
 	size_t			 queued_bytes;
 	uint32_t		 queued_rows[IPC_TYPE_MAX];
@@ -154,7 +155,7 @@ on_closed(int fd, short what, void *arg)
 		return;
 	ch->told = true;
 	ch->busy++;
-	ch->closed_fn(ch->ctx, ch, ch->why);
+	ch->closed_fn(ch->closed_arg, ch, ch->why);
 	channel_leave(ch);
 }
 
@@ -509,6 +510,7 @@ ipc_channel_new(struct event_base *base, int fd, struct ipc_ends ends,
 	ch->n_handlers = n_handlers;
 	ch->closed_fn = closed;
 	ch->ctx = ctx;
+	ch->closed_arg = ctx;
 	TAILQ_INIT(&ch->queue);
 	ch->rbuf = aligned_alloc(16, sizeof(struct ipc_hdr) + IPC_MSG_MAX);
 	ch->ev_read = event_new(base, fd, EV_READ | EV_PERSIST, on_readable,
@@ -532,6 +534,12 @@ ipc_channel_free(struct ipc_channel *ch)
 	ch->free_wanted = true;
 	if (ch->busy == 0)
 		channel_destroy(ch);
+}
+
+void
+ipc_channel_set_closed_arg(struct ipc_channel *ch, void *arg)
+{
+	ch->closed_arg = arg;
 }
 
 void

@@ -75,6 +75,8 @@ struct ipc_channel *ipc_channel_new(struct event_base *base, int fd,
 	    struct ipc_ends ends, const struct ipc_handler *handlers,
 	    size_t n_handlers, ipc_closed_fn *closed, void *ctx);
 void	 ipc_channel_free(struct ipc_channel *ch);
+/* The closed callback gets this instead of ctx. */
+void	 ipc_channel_set_closed_arg(struct ipc_channel *ch, void *arg);
 
 /* State of the receiving worker, for the catalogue's states column. */
 void	 ipc_channel_set_state(struct ipc_channel *ch, enum ipc_state state);
