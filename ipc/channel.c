@@ -494,6 +494,22 @@ ipc_channel_flush(struct ipc_channel *ch, int timeout_ms)
 	return (int)left_ns;
 }
 
+bool
+ipc_channel_pump(struct ipc_channel *ch, int timeout_ms)
+{
+	struct pollfd p = { .fd = ch->fd, .events = POLLIN };
+	bool alive;
+
+	ch->busy++;
+	if (ch->why == NULL && poll(&p, 1, timeout_ms) > 0)
+		for (int i = 0; i < READ_BATCH && ch->why == NULL &&
+		    channel_read_one(ch) == 1; i++)
+			;
+	alive = ch->why == NULL && !ch->free_wanted;
+	channel_leave(ch);
+	return alive;
+}
+
 struct ipc_channel *
 ipc_channel_new(struct event_base *base, int fd, struct ipc_ends ends,
     const struct ipc_handler *handlers, size_t n_handlers,

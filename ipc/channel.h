@@ -112,6 +112,13 @@ void	 ipc_channel_on_drained(struct ipc_channel *ch,
  */
 int	 ipc_channel_flush(struct ipc_channel *ch, int timeout_ms);
 
+/*
+ * For a long computation that must hear from a peer without going back to
+ * the loop: handles what is there, after waiting at most timeout_ms for it.
+ * Not from inside a handler of this channel. false = the channel is dead.
+ */
+bool	 ipc_channel_pump(struct ipc_channel *ch, int timeout_ms);
+
 /* Descriptor i, now the caller's (-1: none); those not taken are closed. */
 int	 ipc_msg_take_fd(struct ipc_msg *m, size_t i);
 

@@ -303,7 +303,11 @@ MSG_CHECK(msg_query, 24);
  * = offset modulo ring) are ready. The first one of a request carries the
  * status, the last one the costs. + bytes: none.
  */
-enum reply_flags { REPLY_FIRST = 1, REPLY_LAST = 2 };
+enum reply_flags {
+	REPLY_FIRST = 1,
+	REPLY_LAST = 2,
+	REPLY_ABORT = 4		/* with LAST: the body is not complete */
+};
 struct msg_reply {
 	uint64_t offset;
 	uint32_t len_bytes;
