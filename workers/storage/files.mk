@@ -5,6 +5,6 @@ else
 LIBS += storage
 endif
 storage_DIR := workers/storage
-storage_NEEDS := tsdb labels base
+storage_NEEDS := ipc tsdb metrics sandbox labels base
 storage_PKGS :=
 storage_LDLIBS := -lpthread -lm
