@@ -52,11 +52,12 @@ cut_tail(int dirfd, const char *name, uint64_t end, struct err *err)
 		return err_set_os(err, "open %s", name);
 	if (ftruncate(fd, (off_t)end) == -1)
 		rc = err_set_os(err, "truncate %s", name);
-	else if (write_at(fd, zeros, pad, end, err) == -1 ||
-	    fdatasync(fd) == -1) {
-		/* A short page is as good as one with zeros. */
-		(void)ftruncate(fd, (off_t)end);
-	}
+	/* Without room for the zeros a short page does as well. */
+	else if (write_at(fd, zeros, pad, end, err) == -1 &&
+	    ftruncate(fd, (off_t)end) == -1)
+		rc = err_set_os(err, "truncate %s", name);
+	else if (fdatasync(fd) == -1)
+		rc = err_set_os(err, "sync %s", name);
 	(void)close(fd);
 	return rc;
 }
