@@ -45,7 +45,8 @@ duration_bad(struct str text, struct err *err)
 int
 duration_parse(struct str text, int64_t *ms_out, struct err *err)
 {
-	size_t i = 0, u = 0, start;
+	size_t i = 0, u = 0, k, start;
+	struct str unit;
 	int64_t total = 0, n, part;
 
 	if (text.n == 0)
@@ -66,11 +67,16 @@ duration_parse(struct str text, int64_t *ms_out, struct err *err)
 		start = i;
 		while (i < text.n && !is_digit(text.p[i]))
 			i++;
-		while (u < N_UNITS && !str_eq_c(str_from(text.p + start,
-		    i - start), units[u].name))
-			u++;
-		if (u == N_UNITS)
+		unit = str_from(text.p + start, i - start);
+		for (k = 0; k < N_UNITS && !str_eq_c(unit, units[k].name); k++)
+			;
+		if (k == N_UNITS && unit.n != 0)
+			return err_set(err, ERR_BAD_DATA,
+			    "unknown unit \"%.*s\" in duration \"%.*s\"",
+			    STR_ARG(unit), STR_ARG(text));
+		if (k == N_UNITS || k < u)
 			return duration_bad(text, err);
+		u = k;
 		if (over || __builtin_mul_overflow(n, units[u].ms, &part) ||
 		    __builtin_add_overflow(total, part, &total) ||
 		    total > MS_MAX)

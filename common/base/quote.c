@@ -76,3 +76,19 @@ quote_add(struct buf *out, struct str s)
 	}
 	buf_add_byte(out, '"');
 }
+
+void
+quote_add_rune(struct buf *out, uint32_t rune)
+{
+	char text[4];
+	size_t len = utf8_encode(rune, text);
+
+	buf_add_byte(out, '\'');
+	if (rune == '\'')
+		buf_add_c(out, "\\'");
+	else if (rune == '"')
+		buf_add_byte(out, '"');
+	else
+		add_escaped(out, str_from(text, len), len, rune);
+	buf_add_byte(out, '\'');
+}

@@ -17,6 +17,9 @@
  */
 void	 quote_add(struct buf *out, struct str s);
 
+/* One rune in single quotes, as Go's strconv.QuoteRune. */
+void	 quote_add_rune(struct buf *out, uint32_t rune);
+
 /* Go's unicode.IsPrint, unassigned code points counting as printable. */
 bool	 quote_rune_is_print(uint32_t rune);
 
