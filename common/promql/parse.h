@@ -29,13 +29,17 @@
 #include "common/labels/matcher.h"
 #include "common/promql/ast.h"
 
-/* Deepest nesting of an expression: beyond it, a parse error. */
+/*
+ * Deepest nesting of parentheses, calls, signs; and the tallest tree, which
+ * chains such as a + b + c + … make. Beyond them: a parse error. So whoever
+ * walks a tree may recurse.
+ */
 #define PROMQL_DEPTH_MAX	1000
+#define PROMQL_HEIGHT_MAX	4000
 
 /* What features switch on. NULL where options are asked for = all off. */
 struct promql_parse_opts {
 	bool	experimental_functions;	/* promql-experimental-functions */
-	bool	duration_expr;		/* always on since 3.14 */
 	bool	extended_range_selectors; /* promql-extended-range-selectors */
 	bool	fill_modifiers;		/* promql-binop-fill-modifiers */
 };
@@ -50,6 +54,7 @@ struct promql_parse_errors {
 	struct promql_parse_error	*v;	/* arena */
 	size_t				 n;
 	size_t				 cap;
+	struct promql_parse_error	 spare;	/* when memory is out */
 };
 
 /*

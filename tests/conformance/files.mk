@@ -10,6 +10,10 @@ CONFORMANCE += textparsetest
 textparsetest_NEEDS := exposition labels base
 textparsetest_PKGS := jansson
 
+CONFORMANCE += promqlparse
+promqlparse_NEEDS := promql tsdb labels base
+promqlparse_PKGS := jansson
+
 define CONFORMANCE_rules
 $(1)_ALL := $$(call closure,$(1))
 $(1)_LINK := $$(call pkglibs,$$(sort $$($(1)_PKGS) $$(foreach n,$$($(1)_ALL),$$($$(n)_PKGS)))) \
