@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: ISC */
+/* Own metrics: writer and reader, sums over processes, hostile regions. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <sys/mman.h>
+
+#include <unistd.h>
+
+#include "common/metrics/metrics.h"
+
+static int
+region(void)
+{
+	int fd = memfd_create("metrics", MFD_CLOEXEC);
+
+	assert_int_equal(ftruncate(fd, METRICS_REGION_BYTES), 0);
+	return fd;
+}
+
+static void
+test_print(void **state)
+{
+	int a = region(), b = region();
+	struct metrics_reader *r = metrics_reader_new();
+	struct err e = ERR_INIT;
+	struct metrics *ma, *mb;
+	struct buf out;
+	size_t i;
+
+	(void)state;
+	buf_init(&out, 0);
+	ma = metrics_open(dup(a), &e);
+	mb = metrics_open(dup(b), &e);
+	assert_int_equal(metrics_reader_add(r, 1, a, &e), 0);
+	assert_int_equal(metrics_reader_add(r, 2, b, &e), 0);
+	metrics_add(metrics_get(ma, METRIC_TSDB_SAMPLES, "type=\"float\""), 3);
+	metrics_add(metrics_get(mb, METRIC_TSDB_SAMPLES, "type=\"float\""), 4);
+	metrics_set(metrics_get(ma, METRIC_READY, ""), 1);
+	metrics_set(metrics_get(mb, METRIC_TSDB_SERIES, ""), 9);
+	metrics_histogram_observe(metrics_histogram(ma, METRIC_HTTP_DURATION,
+	    "handler=\"/\""), 0.15);
+	metrics_histogram_observe(metrics_histogram(ma, METRIC_HTTP_DURATION,
+	    "handler=\"/\""), 500);
+	for (i = 1; i <= 1000; i++)
+		metrics_summary_observe(metrics_summary(ma,
+		    METRIC_TARGET_INTERVAL, "interval=\"1s\""), (double)i);
+	metrics_reader_print(r, NULL, 0, &out);
+	buf_add_byte(&out, 0);
+	assert_non_null(strstr(out.p, "prometheus_tsdb_head_samples_appended_total{type=\"float\"} 7\n"));
+	assert_non_null(strstr(out.p, "# TYPE prometheus_ready gauge\nprometheus_ready 1\n"));
+	assert_non_null(strstr(out.p, "_bucket{handler=\"/\",le=\"0.1\"} 0\n"));
+	assert_non_null(strstr(out.p, "_bucket{handler=\"/\",le=\"0.2\"} 1\n"));
+	assert_non_null(strstr(out.p, "_bucket{handler=\"/\",le=\"120\"} 1\n"));
+	assert_non_null(strstr(out.p, "_bucket{handler=\"/\",le=\"+Inf\"} 2\n"));
+	assert_non_null(strstr(out.p, "_count{interval=\"1s\"} 1000\n"));
+	{
+		const char *p = strstr(out.p, "quantile=\"0.9\"} ");
+		assert_non_null(p);
+		assert_in_range((int)atof(strchr(p, ' ') + 1), 810, 990);
+	}
+	/* a process ends: its counters stay, its gauges go */
+	metrics_reader_remove(r, 2);
+	buf_reset(&out);
+	metrics_reader_print(r, NULL, 0, &out);
+	buf_add_byte(&out, 0);
+	assert_non_null(strstr(out.p, "appended_total{type=\"float\"} 7\n"));
+	assert_null(strstr(out.p, "prometheus_tsdb_head_series "));
+	metrics_drop(ma, METRIC_READY, "");
+	buf_reset(&out);
+	metrics_reader_print(r, NULL, 0, &out);
+	buf_add_byte(&out, 0);
+	assert_null(strstr(out.p, "prometheus_ready"));
+	metrics_reader_free(r);
+	metrics_close(ma);
+	metrics_close(mb);
+	buf_clear(&out);
+}
+
+static void
+test_full_and_hostile(void **state)
+{
+	struct metrics_reader *r = metrics_reader_new();
+	struct err e = ERR_INIT;
+	int fd = region();
+	struct metrics *m = metrics_open(dup(fd), &e);
+	char label[64];
+	struct buf out;
+	char *p;
+	size_t i;
+
+	(void)state;
+	buf_init(&out, 0);
+	for (i = 0; i < 20000; i++) {
+		snprintf(label, sizeof(label), "job=\"%zu\"", i);
+		metrics_inc(metrics_get(m, METRIC_POOL_TARGETS, label));
+	}
+	p = mmap(NULL, METRICS_REGION_BYTES, PROT_READ | PROT_WRITE,
+	    MAP_SHARED, fd, 0);
+	assert_int_equal(metrics_reader_add(r, 1, fd, &e), 0);
+	metrics_reader_print(r, NULL, 0, &out);
+	buf_add_byte(&out, 0);
+	assert_non_null(strstr(out.p, "brazier_metrics_lost 1"));
+	/* the reader survives whatever the writer left there */
+	srand(3);
+	for (i = 0; i < 300; i++) {
+		size_t at = (size_t)rand() % 4096;
+
+		p[at] ^= (char)(1 << (rand() % 8));
+		buf_reset(&out);
+		metrics_reader_print(r, NULL, 0, &out);
+	}
+	metrics_reader_free(r);
+	metrics_close(m);
+	munmap(p, METRICS_REGION_BYTES);
+	buf_clear(&out);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_print),
+		cmocka_unit_test(test_full_and_hostile)
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
