@@ -233,7 +233,9 @@ X(SCRAPE_WORKERS, "scrape.workers", INT, "0", BOTH, FA_OURS, "ours", NULL, \
 X(QUERY_WORKERS, "query.workers", INT, "0", SERVER, FA_OURS, "ours", NULL, \
     "Query workers; 0 = the smaller of --query.max-concurrency and twice the CPUs, at least 4.") \
 X(SCRAPE_MAX_BODY, "scrape.max-body-size", BYTES, "256MiB", BOTH, FA_OURS, "ours", NULL, \
-    "Largest answer of a target after decompression when body_size_limit is not set.")
+    "Largest answer of a target after decompression when body_size_limit is not set.") \
+X(LANDLOCK_ABI_MAX, "sandbox.landlock-abi-max", INT, "0", BOTH, FA_OURS | FA_HIDDEN, "ours", NULL, \
+    "Use no newer interface of Landlock than this, for tests; 0 = the newest.")
 
 /*
  * ACTIVE: works; NOT_YET: told at start; ALWAYS: on without it; NO_OP;

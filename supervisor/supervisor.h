@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef BRAZIER_SUPERVISOR_SUPERVISOR_H
+#define BRAZIER_SUPERVISOR_SUPERVISOR_H
+
+/*
+ * The supervisor's one context and its children. Only supervisor/ sees this
+ * file. Who does what:
+ *
+ *	children.c  fork, attach, deaths and restarts	 peers.c  channels between
+ *	startup.c   load, start, ready			 reload.c the transaction
+ *	stop.c      ordered end				 broker.c files for others
+ *	control.c   brazierctl				 status.c what it shows
+ */
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/base/role.h"
+#include "ipc/channel.h"
+#include "ipc/message.h"
+#include "supervisor/dirlock.h"
+#include "supervisor/flags.h"
+#include "supervisor/flags_check.h"
+#include "supervisor/identity.h"
+#include "supervisor/launch.h"
+#include "supervisor/listeners.h"
+#include "supervisor/log_writer.h"
+#include "supervisor/memory.h"
+#include "supervisor/roles.h"
+
+struct event;
+struct event_base;
+struct metrics;
+struct broker_state;
+struct control;
+struct reload;
+
+enum super_phase {
+	SUPER_LOADING,		/* the first configuration is being checked */
+	SUPER_STARTING,		/* workers attach, storage replays */
+	SUPER_COMMITTING,	/* the first configuration comes into force */
+	SUPER_RUNNING,
+	SUPER_STOPPING
+};
+
+enum child_state {
+	CHILD_DOWN,		/* no process; perhaps a restart timer */
+	CHILD_BOOT,		/* ATTACH sent */
+	CHILD_UP,		/* attached and locked in */
+	CHILD_STOPPING		/* STOP sent */
+};
+
+enum child_step {
+	STEP_IDLE,
+	STEP_PREPARING,		/* PREPARE sent */
+	STEP_PREPARED,
+	STEP_COMMITTING		/* COMMIT sent */
+};
+
+struct child {
+	struct supervisor	*sup;
+	enum role		 role;
+	uint32_t		 instance;
+	enum child_state	 state;
+	enum child_step		 step;
+	bool			 ready;		/* READY came */
+	bool			 running;	/* RUN sent */
+	pid_t			 pid;		/* 0 = none */
+	struct ipc_channel	*ch;		/* NULL = gone */
+	struct log_input	 log;
+	int			 metrics_fd;	/* the region, read-only; -1 = none */
+	uint32_t		 generation;	/* in force there */
+	uint32_t		 next_generation; /* prepared there */
+	mono_time		 started;
+	uint64_t		 memory_limit;
+	/* deaths */
+	unsigned		 restarts;
+	int64_t			 backoff_ms;
+	struct event		*restart_timer;
+	struct event		*kill_timer;
+	const char		*kill_reason;	/* why we killed it */
+	bool			 channel_lost;	/* it closed its end first */
+	enum peer_cause		 kill_cause;
+	char			 last_cause[160]; /* of the last death */
+	/* as it reported */
+	struct msg_attached	 attached;
+	char			 missing[256];	/* what the kernel lacks */
+	/* of the config worker: what it works for */
+	struct reload		*reload;
+};
+
+struct supervisor {
+	const struct flags		*flags;
+	const struct flags_settings	*settings;
+	struct identity			 identity;
+	struct memory_plan		 memory;
+	struct launcher			 launcher;
+	struct listeners		 listeners;
+	struct dirlock			 dirlock;
+	struct log_writer		 log_writer;
+	struct metrics			*metrics;
+	int				 metrics_fd;	/* our own region, read-only */
+	struct event_base		*base;
+	struct event			*signals[5];
+
+	enum super_phase		 phase;
+	int				 exit_code;
+	int64_t				 start_ms;
+	char				 hostname[256];
+	char				 cwd[4096];
+
+	struct child			*children;	/* all roles, all instances */
+	size_t				 n_children;
+	struct child			 config;	/* one a load */
+	uint64_t			 oom_kills;	/* of the machine, seen last */
+
+	/* the configuration in force */
+	uint32_t			 generation;
+	uint32_t			 last_generation; /* last number used */
+	int				 blobs[ROLE_COUNT]; /* -1 = none */
+	bool				 reload_ok;
+	int64_t				 reload_ms;	/* last good one */
+	struct msg_progress		 replay;
+
+	struct reload			*reload;	/* the one under way */
+	struct broker_state		*broker;
+	struct control			*control;
+	/* stop */
+	size_t				 stop_stage;
+	mono_time			 stop_began;
+	bool				 stop_counted;	/* somebody to wait for */
+	bool				 stop_signalled;
+};
+
+/* --- startup.c --- */
+
+/* Everything up to the loop; -1 = sup->exit_code says how to end. */
+int	 supervisor_start(struct supervisor *sup);
+/* A child attached, got ready, committed: moves the start on. */
+void	 startup_check(struct supervisor *sup);
+/* The start has failed: logs "Fatal error" and stops with exit code. */
+void	 startup_fail(struct supervisor *sup, int exit_code,
+	    const struct err *err);
+
+/* --- children.c --- */
+
+int	 children_new(struct supervisor *sup, struct err *err);
+void	 children_free(struct supervisor *sup);
+/* Starts the process; on failure it is tried again later. */
+void	 child_start(struct child *c);
+/* Reaps what has ended. */
+void	 children_reap(struct supervisor *sup);
+void	 child_kill(struct child *c, enum peer_cause cause, const char *reason);
+/* Sends RUN, once. */
+void	 child_run(struct child *c);
+/* Asks it to end, kills it after the deadline. */
+void	 child_stop(struct child *c, uint32_t deadline_ms);
+void	 child_send(struct child *c, enum ipc_type type, uint64_t id,
+	    const void *data, size_t n, int fd);
+/* Fixed part and text behind it, as wire strings. */
+void	 child_send_text(struct child *c, enum ipc_type type, uint64_t id,
+	    const void *data, size_t n, struct str text, int fd);
+struct child *children_find(struct supervisor *sup, enum role role,
+	    uint32_t instance);
+/* "scrape/0" */
+const char *child_name(const struct child *c, char out[32]);
+
+/* --- peers.c --- */
+
+void	 peers_connect(struct child *c);
+void	 peers_tell_down(struct child *c, enum peer_cause cause,
+	    const char *why);
+/* Regions of all processes to web; of one process to all webs. */
+void	 peers_send_regions(struct child *web);
+void	 peers_send_region(struct child *c);
+void	 peers_send_region_gone(struct child *c);
+void	 peers_send_server_state(struct supervisor *sup);
+
+/* --- reload.c --- */
+
+/*
+ * Loads the configuration and brings it into force. done is called once, with
+ * err NULL on success. Requests beyond the bound are refused at once.
+ */
+typedef void reload_done_fn(void *arg, const struct err *err,
+	    unsigned exit_code);
+void	 reload_request(struct supervisor *sup, reload_done_fn *done, void *arg);
+/* SIGHUP: one that waits already is enough. */
+void	 reload_on_signal(struct supervisor *sup);
+/* The first load only checks and keeps the blobs; commit comes later. */
+void	 reload_load_initial(struct supervisor *sup, reload_done_fn *done,
+	    void *arg);
+void	 reload_commit_initial(struct supervisor *sup, reload_done_fn *done,
+	    void *arg);
+/* Config worker's and workers' part of it. */
+void	 reload_on_attached(struct child *c);
+void	 reload_on_blob(struct child *c, struct ipc_msg *m);
+void	 reload_on_loaded(struct child *c, struct ipc_msg *m);
+void	 reload_on_prepared(struct child *c, bool ok, struct str why);
+void	 reload_on_committed(struct child *c);
+void	 reload_on_death(struct child *c, const char *cause);
+/* Brings a restarted worker to the configuration in force. */
+void	 reload_catch_up(struct child *c);
+/* Forgets waiting requests, answering each. */
+void	 reload_cancel_all(struct supervisor *sup, const char *why);
+
+/* --- stop.c --- */
+
+/* signal_name NULL: asked over HTTP or the control socket. */
+void	 stop_begin(struct supervisor *sup, const char *signal_name);
+void	 stop_on_death(struct supervisor *sup);
+
+/* --- broker.c --- */
+
+struct broker_state *broker_state_new(struct supervisor *sup);
+void	 broker_state_free(struct broker_state *b);
+void	 broker_on_open(struct child *c, struct ipc_msg *m);
+void	 broker_on_glob(struct child *c, struct ipc_msg *m);
+void	 broker_on_watch(struct child *c, struct ipc_msg *m);
+void	 broker_forget(struct child *c);
+
+/* --- control.c, status.c --- */
+
+struct control *control_open(struct supervisor *sup, struct err *err);
+void	 control_close(struct control *ctl);
+void	 control_on_web_reply(struct supervisor *sup, struct ipc_msg *m);
+void	 control_on_web_down(struct supervisor *sup);
+void	 status_json(struct supervisor *sup, struct buf *out);
+
+/* Own numbers of the supervisor and of the processes' tree. */
+void	 status_update_metrics(struct supervisor *sup);
+
+#endif
