@@ -109,19 +109,18 @@ pack(struct wal_framer *f, struct str rec, struct str *out, uint8_t *flag,
 	return 0;
 }
 
-/* Room for stored bytes in the segment, without the fragment headers. */
-static uint64_t
+/*
+ * Room for stored bytes in the segment, without the fragment headers; as the
+ * reference counts it, negative in a segment that is too large already.
+ */
+static int64_t
 segment_left(const struct wal_framer *f)
 {
-	uint64_t pages = f->segment_bytes / WAL_PAGE_BYTES;
-	uint64_t done = f->pos / WAL_PAGE_BYTES;
-	size_t left = page_left(f);
+	int64_t pages = (int64_t)(f->segment_bytes / WAL_PAGE_BYTES);
+	int64_t done = (int64_t)(f->pos / WAL_PAGE_BYTES);
 
-	if (done >= pages)
-		return 0;
-	left = left < WAL_FRAGMENT_HEADER_BYTES ? 0 :
-	    left - WAL_FRAGMENT_HEADER_BYTES;
-	return left + (pages - done - 1) * WAL_FRAGMENT_BYTES_MAX;
+	return (int64_t)page_left(f) - WAL_FRAGMENT_HEADER_BYTES +
+	    (pages - done - 1) * WAL_FRAGMENT_BYTES_MAX;
 }
 
 static enum wal_fragment
@@ -168,7 +167,7 @@ wal_framer_add(struct wal_framer *f, struct str rec, struct err *err)
 	if (page_left(f) < WAL_FRAGMENT_HEADER_BYTES &&
 	    add_zeros(f, page_left(f), err) == -1)
 		return -1;
-	if (stored.n > segment_left(f) && f->pos > 0) {
+	if ((int64_t)stored.n > segment_left(f) && f->pos > 0) {
 		if (wal_framer_pad(f, err) == -1 || start_run(f, err) == -1)
 			return -1;
 		f->pos = 0;

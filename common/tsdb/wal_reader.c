@@ -178,20 +178,19 @@ static int
 decompress(struct wal_reader *r, unsigned flags, struct str in,
     struct str *out, struct err *err)
 {
-	enum compress_codec codec;
-
 	switch (flags) {
 	case 0:
+		r->codec = COMPRESS_NONE;
 		*out = in;
 		return 0;
 	case WAL_FLAG_SNAPPY:
-		codec = COMPRESS_SNAPPY;
+		r->codec = COMPRESS_SNAPPY;
 		break;
 	case WAL_FLAG_ZSTD:
-		codec = COMPRESS_ZSTD;
+		r->codec = COMPRESS_ZSTD;
 		break;
 	case WAL_FLAG_LZ4:
-		codec = COMPRESS_LZ4;
+		r->codec = COMPRESS_LZ4;
 		if (in.n == 0 || (uint8_t)in.p[0] != WAL_LZ4_MARK)
 			return FAULT(r, r->off, err, "lz4: corrupt input");
 		in.p++;
@@ -201,7 +200,7 @@ decompress(struct wal_reader *r, unsigned flags, struct str in,
 		return FAULT(r, r->off, err, "unknown record flags %#x", flags);
 	}
 	buf_reset(&r->plain);
-	if (decompress_add(codec, in, WAL_RECORD_BYTES_MAX, &r->plain,
+	if (decompress_add(r->codec, in, WAL_RECORD_BYTES_MAX, &r->plain,
 	    err) == -1) {
 		r->resume = r->off;
 		if (err->kind == ERR_LIMIT)

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "common/base/buf.h"
+#include "common/base/compress.h"
 #include "common/base/err.h"
 #include "common/base/str.h"
 
@@ -33,6 +34,7 @@ struct wal_reader {
 	size_t		 off;		/* next byte to look at */
 	/* Of the last call: where its record, or its fault, begins. */
 	size_t		 record_start;
+	enum compress_codec codec;	/* of that record */
 	size_t		 fault_start;
 	/* The segment ends within a record: what a crash leaves. */
 	bool		 fault_torn;

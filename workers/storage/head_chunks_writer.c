@@ -137,7 +137,8 @@ write_run(struct head_chunks_writer *w, const char *p, size_t n,
 				errno = ENOSPC;
 			(void)err_set_os(err, "write head chunk file");
 			/* Should this fail, load finds a torn end. */
-			(void)ftruncate(w->fd, (off_t)w->off);
+			if (ftruncate(w->fd, (off_t)w->off) == -1)
+				return err_wrap(err, "not cut back");
 			return -1;
 		}
 		done += (size_t)got;

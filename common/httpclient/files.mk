@@ -1,0 +1,4 @@
+LIBS += httpclient
+httpclient_DIR := common/httpclient
+httpclient_NEEDS := base
+httpclient_PKGS := libevent_core libcurl openssl

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Full chunks on their way to chunks_head files: the queue is filled when a
+ * chunk is cut; the storage loop writes some at each turn and tells where
+ * they lie. Then the entry points into the file and the arena's bytes are
+ * retired.
+ */
+
+#include "workers/storage/head_priv.h"
+
+static struct head_chunk *
+chunk_at(const struct head *h, uint32_t slot, uint32_t index)
+{
+	const struct head_series *s = head_series_record(h, slot);
+	struct head_chunks *l;
+
+	if (s == NULL || s->chunks == 0)
+		return NULL;
+	l = head_ptr(h, s->chunks);
+	return index < l->n ? &l->chunk[index] : NULL;
+}
+
+size_t
+head_spill_waiting(const struct head *h)
+{
+	return h->full_n - h->full_at;
+}
+
+bool
+head_spill_next(struct head *h, struct head_full_chunk *out)
+{
+	while (h->full_at < h->full_n) {
+		const struct full_chunk *f = &h->full[h->full_at];
+		const struct head_chunk *c = chunk_at(h, f->slot, f->index);
+
+		if (c == NULL || head_where_is_file(c->where)) {
+			h->full_at++;
+			continue;
+		}
+		*out = (struct head_full_chunk){
+			.slot = f->slot, .index = f->index,
+			.ref = head_series_ref(h, f->slot),
+			.mint_ms = c->mint_ms, .maxt_ms = c->maxt_ms,
+			.encoding = (uint8_t)head_where_encoding(c->where),
+			.data = head_ptr(h, head_where_off(c->where)),
+			.len_bytes = f->len_bytes,
+		};
+		return true;
+	}
+	h->full_at = h->full_n = 0;
+	return false;
+}
+
+void
+head_spilled(struct head *h, const struct head_full_chunk *f, uint32_t file,
+    uint32_t off)
+{
+	struct head_chunk *c = chunk_at(h, f->slot, f->index);
+	uint64_t old;
+
+	if (c == NULL || head_where_is_file(c->where))
+		return;
+	old = c->where;
+	head_store64(&c->where, head_where_file(head_where_encoding(old),
+	    file, off));
+	head_retire(h, head_where_off(old), head_where_units(old));
+	h->count.chunks_spilled++;
+	if (h->full_at < h->full_n && h->full[h->full_at].slot == f->slot &&
+	    h->full[h->full_at].index == f->index)
+		h->full_at++;
+}
+
+void
+head_close_chunks(struct head *h)
+{
+	for (uint32_t slot = 0; slot < h->n_slots; slot++) {
+		struct series_state *st = head_state(h, slot);
+
+		if (st->open != 0 && st->x.n_samples > 0)
+			head_seal_open(h, slot, st);
+	}
+}
