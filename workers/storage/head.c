@@ -136,6 +136,18 @@ head_reader_fd(const struct head *h)
 	return h->reader_fd;
 }
 
+uint64_t
+head_size_bytes(const struct head *h)
+{
+	return h->size_bytes;
+}
+
+uint64_t
+head_id(const struct head *h)
+{
+	return h->super->id;
+}
+
 void
 head_set_log(struct head *h, head_log_fn *fn, void *arg)
 {
@@ -168,6 +180,18 @@ head_memory(const struct head *h, uint64_t *used_bytes,
 {
 	*used_bytes = h->alloc.used_units * HEAD_UNIT;
 	*ceiling_bytes = h->series_limit_units * HEAD_UNIT;
+}
+
+uint64_t
+head_n_series(const struct head *h)
+{
+	return h->super->n_series;
+}
+
+uint64_t
+head_n_chunks(const struct head *h)
+{
+	return h->super->n_chunks;
 }
 
 int64_t

@@ -54,7 +54,7 @@ enum head_refusal {
 
 struct head_sample {
 	uint32_t	slot;		/* HEAD_NO_SLOT: refused, HEAD_LIMIT */
-	uint32_t	reserved;
+	uint32_t	tag;		/* the caller's, not looked at */
 	int64_t		t_ms;
 	double		v;
 };
@@ -106,6 +106,9 @@ struct head *head_new(const struct head_options *o, struct err *err);
 void	 head_free(struct head *h);
 /* The fd that is handed to readers: read-only. Stays the head's. */
 int	 head_reader_fd(const struct head *h);
+/* Its length, and the number that tells this arena from another. */
+uint64_t head_size_bytes(const struct head *h);
+uint64_t head_id(const struct head *h);
 void	 head_set_log(struct head *h, head_log_fn *fn, void *arg);
 /* Samples below are out of bounds; end of the newest block. */
 void	 head_set_min_valid(struct head *h, int64_t t_ms);
@@ -133,6 +136,13 @@ void	 head_series_text(const struct head *h, uint32_t slot,
 /* Value of one label; empty when it has none. Lives as long as the head. */
 struct str head_series_label(const struct head *h, uint32_t slot,
 	    struct str name);
+/*
+ * How many clients have a series declared, counted by who serves them;
+ * beyond 254 it stays for good.
+ */
+void	 head_series_hold(struct head *h, uint32_t slot);
+void	 head_series_release(struct head *h, uint32_t slot);
+bool	 head_series_held(const struct head *h, uint32_t slot);
 /* Time and value of the newest sample; false when it has none. */
 bool	 head_series_last(const struct head *h, uint32_t slot, int64_t *t_ms,
 	    double *v);
@@ -169,8 +179,11 @@ void	 head_replay_samples(struct head *h, const struct record_sample *s,
 int	 head_replay_chunk(struct head *h, uint64_t ref, int64_t mint_ms,
 	    int64_t maxt_ms, uint32_t n_samples, unsigned encoding,
 	    uint32_t file, uint32_t off);
-/* The replay is over: everything becomes visible. */
-void	 head_replay_end(struct head *h);
+/*
+ * The replay is over: everything becomes visible. New refs go above max_ref
+ * too, the highest seen in any record.
+ */
+void	 head_replay_end(struct head *h, uint64_t max_ref);
 
 /* --- full chunks to files --- */
 
@@ -185,8 +198,9 @@ struct head_full_chunk {
 };
 
 size_t	 head_spill_waiting(const struct head *h);
-/* The oldest full chunk that is not in a file; false when there is none. */
-bool	 head_spill_next(struct head *h, struct head_full_chunk *out);
+/* The oldest full chunks that are not in a file: how many, at most max. */
+size_t	 head_spill_list(struct head *h, struct head_full_chunk *out,
+	    size_t max);
 /* It is in file at off, and every reader has been sent that file. */
 void	 head_spilled(struct head *h, const struct head_full_chunk *c,
 	    uint32_t file, uint32_t off);
@@ -224,6 +238,8 @@ const struct head_counters *head_counters(const struct head *h);
 /* Bytes of the arena in use, and its ceiling for new series. */
 void	 head_memory(const struct head *h, uint64_t *used_bytes,
 	    uint64_t *ceiling_bytes);
+uint64_t head_n_series(const struct head *h);
+uint64_t head_n_chunks(const struct head *h);
 int64_t	 head_max_time(const struct head *h);
 int64_t	 head_min_time(const struct head *h);
 

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "common/base/hash.h"
+#include "common/base/utf8.h"
 #include "common/base/vec.h"
 
 #define TABLE_MIN_SLOTS	8u
@@ -483,6 +484,13 @@ head_series(struct head *h, struct labels ls, bool *created, struct err *err)
 	*created = false;
 	if (slot != HEAD_NO_SLOT)
 		return slot;
+	for (size_t i = 0; i < ls.n; i++) {
+		if (!utf8_valid(ls.l[i].name) || !utf8_valid(ls.l[i].value)) {
+			(void)err_set(err, ERR_BAD_DATA,
+			    "label with invalid UTF-8");
+			return HEAD_NO_SLOT;
+		}
+	}
 	slot = head_series_make(h, h->next_ref, hash, ls, err);
 	if (slot == HEAD_NO_SLOT)
 		return slot;
@@ -492,6 +500,31 @@ head_series(struct head *h, struct labels ls, bool *created, struct err *err)
 	h->next_ref++;
 	*created = true;
 	return slot;
+}
+
+void
+head_series_hold(struct head *h, uint32_t slot)
+{
+	if (slot < h->n_slots && head_state(h, slot)->holders < UINT8_MAX)
+		head_state(h, slot)->holders++;
+}
+
+void
+head_series_release(struct head *h, uint32_t slot)
+{
+	struct series_state *st;
+
+	if (slot >= h->n_slots)
+		return;
+	st = head_state(h, slot);
+	if (st->holders > 0 && st->holders < UINT8_MAX)
+		st->holders--;
+}
+
+bool
+head_series_held(const struct head *h, uint32_t slot)
+{
+	return slot < h->n_slots && head_state(h, slot)->holders > 0;
 }
 
 uint64_t

@@ -24,7 +24,7 @@ struct series_state {
 	uint32_t	 pend;		/* 1 + index in acc[] in a batch */
 	uint16_t	 units;		/* of data */
 	uint8_t		 has_last;	/* x.t, x.v are a sample */
-	uint8_t		 reserved;
+	uint8_t		 holders;	/* clients; 255 = for good */
 };
 _Static_assert(sizeof(struct series_state) == 64, "a cache line");
 

@@ -190,8 +190,10 @@ head_replay_samples(struct head *h, const struct record_sample *s, size_t n)
 }
 
 void
-head_replay_end(struct head *h)
+head_replay_end(struct head *h, uint64_t max_ref)
 {
+	if (max_ref >= h->next_ref)
+		h->next_ref = max_ref + 1;
 	head_refs_free(h);
 	head_store64(&h->super->commit, 1);
 }

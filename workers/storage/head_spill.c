@@ -27,18 +27,21 @@ head_spill_waiting(const struct head *h)
 	return h->full_n - h->full_at;
 }
 
-bool
-head_spill_next(struct head *h, struct head_full_chunk *out)
+size_t
+head_spill_list(struct head *h, struct head_full_chunk *out, size_t max)
 {
-	while (h->full_at < h->full_n) {
-		const struct full_chunk *f = &h->full[h->full_at];
+	size_t n = 0;
+
+	for (size_t i = h->full_at; i < h->full_n && n < max; i++) {
+		const struct full_chunk *f = &h->full[i];
 		const struct head_chunk *c = chunk_at(h, f->slot, f->index);
 
 		if (c == NULL || head_where_is_file(c->where)) {
-			h->full_at++;
+			if (i == h->full_at)
+				h->full_at++;
 			continue;
 		}
-		*out = (struct head_full_chunk){
+		out[n++] = (struct head_full_chunk){
 			.slot = f->slot, .index = f->index,
 			.ref = head_series_ref(h, f->slot),
 			.mint_ms = c->mint_ms, .maxt_ms = c->maxt_ms,
@@ -46,10 +49,10 @@ head_spill_next(struct head *h, struct head_full_chunk *out)
 			.data = head_ptr(h, head_where_off(c->where)),
 			.len_bytes = f->len_bytes,
 		};
-		return true;
 	}
-	h->full_at = h->full_n = 0;
-	return false;
+	if (h->full_at == h->full_n)
+		h->full_at = h->full_n = 0;
+	return n;
 }
 
 void

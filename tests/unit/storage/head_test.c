@@ -205,7 +205,7 @@ twin_spill(struct twin *w)
 		assert_int_equal(head_files_add(&w->files, 1, w->file_fd,
 		    &err), 0);
 	}
-	while (head_spill_next(w->h, &c)) {
+	while (head_spill_list(w->h, &c, 1) == 1) {
 		buf_init(&b, 0);
 		buf_add_be64(&b, c.ref);
 		buf_add_be64(&b, (uint64_t)c.mint_ms);
@@ -509,7 +509,7 @@ test_replay(void **state)
 	for (int i = 0; i < 4; i++)
 		s[i] = (struct record_sample){ slot, 8000 + i * 1000, i };
 	head_replay_samples(h, s, 4);
-	head_replay_end(h);
+	head_replay_end(h, 0);
 	assert_true(head_series_last(h, slot, &t, &v));
 	assert_int_equal(t, 11000);
 	assert_int_equal(head_min_time(h), 1000);
