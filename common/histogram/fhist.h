@@ -142,10 +142,11 @@ enum fhist_rc fhist_sub(struct arena *a, struct fhist *h,
 enum fhist_rc fhist_kahan_add(struct arena *a, struct fhist *h,
 	    const struct fhist *o, struct fhist **c, struct fhist_note *note);
 
-/* In place: drops empty buckets, joins spans. */
-void	 fhist_compact(struct fhist *h);
+/* In place: drops empty buckets, joins spans (new ones from the arena). */
+int	 fhist_compact(struct arena *a, struct fhist *h);
 /* Any count or the sum is infinite. */
 bool	 fhist_has_overflow(const struct fhist *h);
+bool	 fhist_bounds_match(const struct fhist *a, const struct fhist *b);
 /* Same data bit by bit (zero-length spans count for nothing). */
 bool	 fhist_equals(const struct fhist *a, const struct fhist *b);
 /* Is there a counter reset between prev and h? */
@@ -159,12 +160,15 @@ fhist_samples(const struct fhist *h)
 }
 
 /* Keeps what is below (upper) or above (lower) v; in place. */
-void	 fhist_trim(struct fhist *h, double v, bool upper);
+int	 fhist_trim(struct arena *a, struct fhist *h, double v, bool upper);
 
 /*
  * "{count:3, sum:5, [-1,1]:2, (1,2]:1}" as the reference prints it.
  */
 void	 fhist_format(const struct fhist *h, struct buf *out);
+/* A float as Go's %g: an exponent below 1e-4 and from 1e6 on. */
+void	 fhist_add_g(struct buf *out, double v);
+
 /* "{{schema:1 count:3 …}}": the notation of the test language. */
 void	 fhist_format_test(const struct fhist *h, struct buf *out);
 
