@@ -257,6 +257,10 @@ int	 eval_timestamp_of(struct evaluator *ev, struct promql_expr *e,
 int	 eval_range_call(struct evaluator *ev, struct promql_expr *call,
 	    size_t matrix_arg, series_sink sink, void *ctx);
 
+/* The steps that a subquery is evaluated at. */
+int	 subquery_evaluator(const struct evaluator *ev,
+	    const struct promql_expr *e, struct evaluator *out);
+
 /* eval_aggr.c, eval_aggr_k.c, eval_count_values.c */
 int	 eval_aggregate(struct evaluator *ev, struct promql_expr *e,
 	    series_sink sink, void *ctx);

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Decoding of a series' chunks into arrays. The common case, XOR chunks that
+ * follow each other, decodes straight into the arrays; overlapping chunks
+ * are decoded one behind the other and then merged by time, the earlier
+ * chunk winning where two have a sample.
+ */
+
+#include "common/promql/samples.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/bytes.h"
+#include "common/base/vec.h"
+#include "common/tsdb/chunk_hist.h"
+#include "common/tsdb/chunk_xor.h"
+
+void
+samples_init(struct samples *s, struct query *q)
+{
+	*s = (struct samples){ .q = q };
+	arena_init(&s->hmem, 0);
+}
+
+void
+samples_clear(struct samples *s)
+{
+	free(s->t);
+	free(s->v);
+	free(s->st);
+	free(s->ht);
+	free(s->h);
+	free(s->hst);
+	arena_clear(&s->hmem);
+	samples_init(s, s->q);
+}
+
+void
+samples_reset(struct samples *s)
+{
+	if (s->nh != 0)
+		arena_reset(&s->hmem);
+	s->n = s->nh = 0;
+}
+
+static int
+need(struct samples *s, size_t n)
+{
+	if (n <= s->cap && (!s->want_st || n <= s->stcap))
+		return 0;
+	if (vec_grow(&s->t, &s->cap, n, sizeof(*s->t)) == -1 ||
+	    vec_grow(&s->v, &s->vcap, n, sizeof(*s->v)) == -1 ||
+	    (s->want_st &&
+	    vec_grow(&s->st, &s->stcap, n, sizeof(*s->st)) == -1))
+		return q_nomem(s->q);
+	return 0;
+}
+
+static int
+need_h(struct samples *s, size_t n)
+{
+	if (n <= s->htcap && (!s->want_st || n <= s->hstcap))
+		return 0;
+	if (vec_grow(&s->ht, &s->htcap, n, sizeof(*s->ht)) == -1 ||
+	    vec_grow(&s->h, &s->hcap, n, sizeof(*s->h)) == -1 ||
+	    (s->want_st &&
+	    vec_grow(&s->hst, &s->hstcap, n, sizeof(*s->hst)) == -1))
+		return q_nomem(s->q);
+	return 0;
+}
+
+int
+samples_add_float(struct samples *s, int64_t t_ms, double v)
+{
+	if (need(s, s->n + 1) == -1)
+		return -1;
+	if (s->want_st)
+		s->st[s->n] = 0;
+	s->t[s->n] = t_ms;
+	s->v[s->n++] = v;
+	return 0;
+}
+
+int
+samples_add_hist(struct samples *s, int64_t t_ms, struct fhist *h)
+{
+	if (need_h(s, s->nh + 1) == -1)
+		return -1;
+	if (s->want_st)
+		s->hst[s->nh] = 0;
+	s->ht[s->nh] = t_ms;
+	s->h[s->nh++] = h;
+	return 0;
+}
+
+static int
+corrupt(struct samples *s, const struct source_series *series)
+{
+	return err_set(s->q->err, ERR_INTERNAL,
+	    "corrupt chunk in series %llu", (unsigned long long)series->ref);
+}
+
+static int
+read_floats(struct samples *s, const struct source_series *series,
+    const struct chunk_span *c)
+{
+	size_t n = c->n_samples;
+
+	if (need(s, s->n + n) == -1)
+		return -1;
+	if (chunk_xor_decode(c->data, c->len_bytes, n, s->t + s->n,
+	    s->v + s->n) == -1)
+		return corrupt(s, series);
+	if (s->want_st)
+		memset(s->st + s->n, 0, n * sizeof(*s->st));
+	s->n += n;
+	return 0;
+}
+
+static int
+read_hists(struct samples *s, const struct source_series *series,
+    const struct chunk_span *c)
+{
+	size_t n = c->n_samples;
+
+	if (need_h(s, s->nh + n) == -1)
+		return -1;
+	int rc = chunk_hist_decode(c->data, c->len_bytes, c->encoding, n,
+	    &s->hmem, s->ht + s->nh, s->h + s->nh);
+	if (rc == -2)
+		return q_nomem(s->q);
+	if (rc == -1)
+		return corrupt(s, series);
+	if (s->want_st)
+		memset(s->hst + s->nh, 0, n * sizeof(*s->hst));
+	s->nh += n;
+	return 0;
+}
+
+/* --- overlapping chunks --- */
+
+struct merge_item {
+	int64_t		t;
+	uint32_t	order;	/* as decoded */
+	uint32_t	i;
+};
+
+static int
+merge_cmp(const void *a, const void *b)
+{
+	const struct merge_item *x = a, *y = b;
+
+	if (x->t != y->t)
+		return x->t < y->t ? -1 : 1;
+	return (x->order > y->order) - (x->order < y->order);
+}
+
+static bool
+ascending(const int64_t *t, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (t[i] <= t[i - 1])
+			return false;
+	return true;
+}
+
+static int
+sort_samples(struct samples *s)
+{
+	size_t most = s->n > s->nh ? s->n : s->nh, k = 0;
+	struct merge_item *m;
+
+	if (ascending(s->t, s->n) && ascending(s->ht, s->nh))
+		return 0;
+	m = malloc(most * sizeof(*m));
+	int64_t *t = malloc(most * sizeof(*t)), *st = malloc(most * sizeof(*t));
+	void *v = malloc(most * 8);
+	if (m == NULL || t == NULL || st == NULL || v == NULL) {
+		free(m);
+		free(t);
+		free(st);
+		free(v);
+		return q_nomem(s->q);
+	}
+	for (size_t i = 0; i < s->n; i++)
+		m[i] = (struct merge_item){ s->t[i], (uint32_t)i, (uint32_t)i };
+	qsort(m, s->n, sizeof(*m), merge_cmp);
+	double *dv = v;
+	for (size_t i = 0; i < s->n; i++) {
+		if (k > 0 && t[k - 1] == m[i].t)
+			continue;
+		t[k] = m[i].t;
+		if (s->want_st)
+			st[k] = s->st[m[i].i];
+		dv[k++] = s->v[m[i].i];
+	}
+	memcpy(s->t, t, k * sizeof(*t));
+	memcpy(s->v, dv, k * sizeof(*dv));
+	if (s->want_st)
+		memcpy(s->st, st, k * sizeof(*st));
+	s->n = k;
+	for (size_t i = 0; i < s->nh; i++)
+		m[i] = (struct merge_item){ s->ht[i], (uint32_t)i,
+		    (uint32_t)i };
+	if (s->nh != 0)
+		qsort(m, s->nh, sizeof(*m), merge_cmp);
+	struct fhist **hv = v;
+	k = 0;
+	for (size_t i = 0; i < s->nh; i++) {
+		if (k > 0 && t[k - 1] == m[i].t)
+			continue;
+		t[k] = m[i].t;
+		if (s->want_st)
+			st[k] = s->hst[m[i].i];
+		hv[k++] = s->h[m[i].i];
+		/* what came from several chunks says nothing about resets */
+		if (hv[k - 1]->hint != FHIST_GAUGE)
+			hv[k - 1]->hint = FHIST_UNKNOWN;
+	}
+	if (k != 0) {
+		memcpy(s->ht, t, k * sizeof(*t));
+		memcpy(s->h, hv, k * sizeof(struct fhist *));
+		if (s->want_st)
+			memcpy(s->hst, st, k * sizeof(*st));
+	}
+	s->nh = k;
+	free(m);
+	free(t);
+	free(st);
+	free(v);
+	return 0;
+}
+
+/* --- what is left of them --- */
+
+static bool
+is_deleted(const struct source_series *series, int64_t t)
+{
+	for (uint32_t i = 0; i < series->n_tombstones; i++)
+		if (t >= series->tombstones[i].mint_ms &&
+		    t <= series->tombstones[i].maxt_ms)
+			return true;
+	return false;
+}
+
+/* Cuts [0, *n) of t to [mint, maxt]; returns how many go in front. */
+static size_t
+cut(const int64_t *t, size_t *n, int64_t mint, int64_t maxt)
+{
+	size_t lo = 0, end = *n;
+
+	while (end > 0 && t[end - 1] > maxt)
+		end--;
+	while (lo < end && t[lo] < mint)
+		lo++;
+	*n = end - lo;
+	return lo;
+}
+
+static void
+cut_range(struct samples *s, int64_t mint, int64_t maxt)
+{
+	size_t lo = cut(s->t, &s->n, mint, maxt);
+
+	if (lo != 0) {
+		memmove(s->t, s->t + lo, s->n * sizeof(*s->t));
+		memmove(s->v, s->v + lo, s->n * sizeof(*s->v));
+		if (s->want_st)
+			memmove(s->st, s->st + lo, s->n * sizeof(*s->st));
+	}
+	if (s->nh == 0)
+		return;
+	lo = cut(s->ht, &s->nh, mint, maxt);
+	if (lo != 0) {
+		memmove(s->ht, s->ht + lo, s->nh * sizeof(*s->ht));
+		memmove(s->h, s->h + lo, s->nh * sizeof(*s->h));
+		if (s->want_st)
+			memmove(s->hst, s->hst + lo, s->nh * sizeof(*s->hst));
+	}
+}
+
+static void
+filter(struct samples *s, const struct source_series *series, bool stale)
+{
+	size_t k = 0;
+	bool tombs = series->n_tombstones != 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		if ((stale && is_stale_nan(s->v[i])) ||
+		    (tombs && is_deleted(series, s->t[i])))
+			continue;
+		if (k != i) {
+			s->t[k] = s->t[i];
+			s->v[k] = s->v[i];
+			if (s->want_st)
+				s->st[k] = s->st[i];
+		}
+		k++;
+	}
+	s->n = k;
+	k = 0;
+	for (size_t i = 0; i < s->nh; i++) {
+		if ((stale && is_stale_nan(s->h[i]->sum)) ||
+		    (tombs && is_deleted(series, s->ht[i])))
+			continue;
+		s->ht[k] = s->ht[i];
+		s->h[k] = s->h[i];
+		if (s->want_st)
+			s->hst[k] = s->hst[i];
+		k++;
+	}
+	s->nh = k;
+}
+
+/*
+ * Count and sum only. Resets must be found while the buckets are there, so
+ * each histogram is told whether it is one.
+ */
+static void
+strip_buckets(struct samples *s)
+{
+	struct fhist last = { .schema = 0 };
+	bool have_last = false;
+
+	for (size_t i = 0; i < s->nh; i++) {
+		struct fhist *h = s->h[i], full = *h;
+
+		if (is_stale_nan(h->sum))
+			continue;
+		if (full.hint == FHIST_UNKNOWN && have_last)
+			full.hint = fhist_detect_reset(&full, &last) ?
+			    FHIST_RESET : FHIST_NOT_RESET;
+		last = full;
+		have_last = true;
+		*h = (struct fhist){ .hint = full.hint, .schema = full.schema,
+		    .count = full.count, .sum = full.sum };
+	}
+}
+
+static bool
+has_stale(const struct samples *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (is_stale_nan(s->v[i]))
+			return true;
+	return s->nh != 0;
+}
+
+int
+samples_read(struct samples *s, const struct source_series *series,
+    int64_t mint_ms, int64_t maxt_ms, bool drop_stale)
+{
+	samples_reset(s);
+	for (uint32_t i = 0; i < series->n_spans; i++) {
+		const struct chunk_span *c = &series->spans[i];
+		int rc;
+
+		if (c->maxt_ms < mint_ms || c->mint_ms > maxt_ms ||
+		    c->n_samples == 0)
+			continue;
+		switch (c->encoding) {
+		case CHUNK_ENC_XOR:
+			rc = read_floats(s, series, c);
+			break;
+		case CHUNK_ENC_HISTOGRAM:
+		case CHUNK_ENC_FLOAT_HISTOGRAM:
+			rc = read_hists(s, series, c);
+			break;
+		default:
+			rc = err_set(s->q->err, ERR_INTERNAL,
+			    "chunk encoding %u is not supported",
+			    c->encoding);
+		}
+		if (rc == -1)
+			return -1;
+	}
+	if (series->overlapping && sort_samples(s) == -1)
+		return -1;
+	cut_range(s, mint_ms, maxt_ms);
+	if (series->n_tombstones != 0 || (drop_stale && has_stale(s)))
+		filter(s, series, drop_stale);
+	if (s->stats_only && s->nh != 0)
+		strip_buckets(s);
+	return 0;
+}
