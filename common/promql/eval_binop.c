@@ -128,9 +128,11 @@ hist_binop(struct query *q, struct arena *a, enum promql_op op, struct elem l,
 	}
 	if (!add)
 		c->hint = FHIST_GAUGE;
-	if (note.reset_collision)
+	if (note.reset_collision) {
 		annos_str(&q->annos, ANNO_RESET_COLLISION, pos,
 		    str_c(add ? "addition" : "subtraction"));
+		return ELEM_VOID;
+	}
 	if (note.bounds_reconciled)
 		annos_str(&q->annos, ANNO_BOUNDS_RECONCILED, pos,
 		    str_c(add ? "addition" : "subtraction"));

@@ -270,8 +270,8 @@ dedup_sink(void *ctx, struct pseries *s)
 	struct dedup *d = ctx;
 	bool is_new;
 
-	/* names go at the end, and so do the collisions */
-	if (d->q->delayed_names)
+	/* names go at the end, and so do collisions for the lack of one */
+	if (d->q->delayed_names && d->always_error)
 		return d->sink(d->ctx, s);
 	if (d->q->collect && !d->always_error)
 		return matrix_add(&d->m, s);
@@ -288,7 +288,7 @@ dedup_sink(void *ctx, struct pseries *s)
 int
 dedup_finish(struct dedup *d)
 {
-	if (d->q->delayed_names || !d->q->collect || d->always_error)
+	if (!d->q->collect || d->always_error)
 		return 0;
 	if (matrix_merge_same(&d->m) == -1)
 		return -1;

@@ -1,3 +1,3 @@
 LIBS += tsdb
 tsdb_DIR := common/tsdb
-tsdb_NEEDS := labels base
+tsdb_NEEDS := histogram labels base
