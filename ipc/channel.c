@@ -286,7 +286,7 @@ channel_read_one(struct ipc_channel *ch)
 	if (ch->why != NULL || ch->free_wanted)
 		return 0;
 	if (m.type != IPC_CREDIT)
-		give_credit(ch, m.n + sizeof(h));
+		give_credit(ch, (size_t)n);
 	return 1;
 }
 
