@@ -40,6 +40,10 @@ const struct cfg_type cfg_secrets_map = { .kind = CFG_MAP,
 const struct cfg_type cfg_strings_map = { .kind = CFG_MAP,
     .elem = &cfg_strings };
 
+static const struct cfg_type any = { .kind = CFG_ANY,
+    .go_name = "interface {}" };
+const struct cfg_type cfg_any_map = { .kind = CFG_MAP, .elem = &any };
+
 /* Type errors beyond these are not kept. */
 #define TYPE_ERRORS_BYTES	600
 
@@ -488,6 +492,23 @@ decode_struct(struct cfg_reader *r, const struct yaml_node *n,
 	return 0;
 }
 
+/* Counts every node, so that whoever walks it later is bounded too. */
+static int
+decode_any(struct cfg_reader *r, const struct yaml_node *n, struct cfg_val *v)
+{
+	size_t i;
+
+	if (++r->visits > YAML_VISITS_MAX)
+		return cfg_fail(r, n->line,
+		    "yaml: document contains excessive aliasing");
+	for (i = 0; i < n->n_kids; i++)
+		if (decode_any(r, n->kids[i], NULL) == -1)
+			return -1;
+	if (v != NULL)
+		v->u.node = n;
+	return 0;
+}
+
 /* v holds its default; -1: a type error was noted, or r->failed. */
 static int
 decode(struct cfg_reader *r, const struct yaml_node *n, struct cfg_val *v,
@@ -513,6 +534,8 @@ decode(struct cfg_reader *r, const struct yaml_node *n, struct cfg_val *v,
 		rc = decode_list(r, n, v);
 	else if (t->kind == CFG_MAP)
 		rc = decode_map(r, n, v);
+	else if (t->kind == CFG_ANY)
+		rc = decode_any(r, n, v);
 	else
 		rc = decode_scalar(r, n, v);
 	if (rc == -1 || r->n_type_errors != errors)
@@ -618,6 +641,8 @@ cfg_is_zero(const struct cfg_val *v)
 		return v->u.list.n == 0;
 	case CFG_MAP:
 		return v->u.map.n == 0;
+	case CFG_ANY:
+		return v->u.node == NULL;
 	case CFG_STRUCT:
 		for (i = 0; i < v->type->n_fields; i++)
 			if (!cfg_is_zero(&v->u.fields[i]))

@@ -31,7 +31,8 @@ enum cfg_kind {
 	CFG_STR, CFG_PATH, CFG_SECRET, CFG_URL, CFG_REGEX,
 	CFG_DURATION,	/* milliseconds in u.i */
 	CFG_BYTES,	/* in u.i */
-	CFG_STRUCT, CFG_LIST, CFG_MAP
+	CFG_STRUCT, CFG_LIST, CFG_MAP,
+	CFG_ANY		/* whatever it is, in u.node */
 };
 
 struct cfg_val;
@@ -82,6 +83,7 @@ struct cfg_val {
 		struct cfg_val		*fields;	/* as in type */
 		struct { struct cfg_val *v; size_t n; } list;
 		struct { struct cfg_entry *e; size_t n; } map;
+		const struct yaml_node	*node;	/* lives as the document */
 	} u;
 };
 
@@ -104,7 +106,7 @@ struct cfg_reader {
 extern const struct cfg_type cfg_bool, cfg_int, cfg_uint, cfg_uint64,
     cfg_float, cfg_string, cfg_path, cfg_secret, cfg_url, cfg_regex,
     cfg_duration, cfg_bytes, cfg_strings, cfg_paths, cfg_secrets,
-    cfg_string_map, cfg_secrets_map, cfg_strings_map;
+    cfg_string_map, cfg_secrets_map, cfg_strings_map, cfg_any_map;
 
 void	 cfg_reader_init(struct cfg_reader *r, struct arena *mem,
 	    struct err *err);

@@ -291,6 +291,38 @@ print_number(struct printer *p, const struct cfg_val *v)
 }
 
 static void
+print_node(struct printer *p, const struct yaml_node *n)
+{
+	yaml_event_t ev;
+	size_t i;
+
+	if (n == NULL) {
+		plain(p, "null");
+		return;
+	}
+	if (n->kind == YAML_KIND_SCALAR) {
+		if (n->tag == YAML_TAG_STR)
+			text(p, n->value);
+		else
+			plain(p, n->tag == YAML_TAG_NULL ? "null" :
+			    n->value.p);
+		return;
+	}
+	if (n->kind == YAML_KIND_SEQUENCE)
+		emit(p, yaml_sequence_start_event_initialize(&ev, NULL, NULL,
+		    1, YAML_BLOCK_SEQUENCE_STYLE), &ev);
+	else
+		emit(p, yaml_mapping_start_event_initialize(&ev, NULL, NULL,
+		    1, YAML_BLOCK_MAPPING_STYLE), &ev);
+	for (i = 0; i < n->n_kids && !p->failed; i++)
+		print_node(p, n->kids[i]);
+	if (n->kind == YAML_KIND_SEQUENCE)
+		emit(p, yaml_sequence_end_event_initialize(&ev), &ev);
+	else
+		emit(p, yaml_mapping_end_event_initialize(&ev), &ev);
+}
+
+static void
 print_value(struct printer *p, const struct cfg_val *v, bool flow)
 {
 	if (v->is_nil && v->type->kind != CFG_LIST &&
@@ -323,6 +355,9 @@ print_value(struct printer *p, const struct cfg_val *v, bool flow)
 		break;
 	case CFG_STRUCT:
 		print_struct(p, v);
+		break;
+	case CFG_ANY:
+		print_node(p, v->u.node);
 		break;
 	default:
 		text(p, v->u.s);

@@ -6,6 +6,10 @@ CONFORMANCE += relabeltest
 relabeltest_NEEDS := labels base
 relabeltest_PKGS := jansson
 
+CONFORMANCE += configtest
+configtest_NEEDS := config
+configtest_PKGS :=
+
 CONFORMANCE += textparsetest
 textparsetest_NEEDS := exposition labels base
 textparsetest_PKGS := jansson
