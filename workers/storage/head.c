@@ -49,6 +49,8 @@ arena_open(struct head *h, struct err *err)
 	if (p == MAP_FAILED)
 		return err_set_os(err, "mapping the head arena");
 	h->base = p;
+	/* Fewer TLB misses where the kernel grants it; else no harm. */
+	(void)madvise(p, (size_t)h->size_bytes, MADV_HUGEPAGE);
 	return 0;
 }
 

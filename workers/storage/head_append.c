@@ -29,8 +29,8 @@
 #include "common/base/bytes.h"
 #include "common/base/vec.h"
 
-#define PREFETCH_STATE	12
-#define PREFETCH_DATA	6
+#define PREFETCH_STATE	48
+#define PREFETCH_DATA	40
 /* A chunk with more bytes than this is cut before the next sample. */
 #define CHUNK_BYTES_FULL (1024 - 19)
 #define CHUNK_UNITS_MAX	66	/* 1024 bytes, one more sample */
