@@ -172,6 +172,25 @@ attach_options(struct attach *a, const struct child *c)
 	attach_pair(a, "brazier.route-prefix", str_c(sup->settings->route_prefix));
 }
 
+/* The active-query tracker lies in the data directory, which readers never
+ * see: they get the open file. */
+static void
+attach_queries_active(struct attach *a, const struct supervisor *sup)
+{
+	struct err err = ERR_INIT;
+	int fd;
+
+	if (identity_enter(&sup->identity, &err) == -1)
+		return;
+	fd = openat(sup->dirlock.dir_fd, "queries.active",
+	    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
+	identity_leave(&sup->identity);
+	if (fd == -1)
+		return;
+	attach_fd(a, "queries-active", fd);
+	close(fd);
+}
+
 static void
 attach_role_fds(struct attach *a, const struct child *c)
 {
@@ -179,6 +198,8 @@ attach_role_fds(struct attach *a, const struct child *c)
 
 	if (c->role == ROLE_STORAGE || c->role == ROLE_COMPACT)
 		attach_fd(a, "data-dir", sup->dirlock.dir_fd);
+	if (c->role == ROLE_QUERY || c->role == ROLE_EVAL)
+		attach_queries_active(a, sup);
 	if (c->role == ROLE_WEB)
 		for (size_t i = 0; i < sup->listeners.n; i++)
 			attach_fd(a, "listener", sup->listeners.fds[i]);

@@ -186,7 +186,6 @@ startup_check(struct supervisor *sup)
 		    (role_policies[c->role].waits_ready && !c->ready))
 			return;
 	}
-	log_info("TSDB started");
 	sup->phase = SUPER_COMMITTING;
 	reload_commit_initial(sup, first_commit_done_cb, sup);
 }

@@ -6,6 +6,9 @@
  * /proc and as the worker reported it.
  */
 
+#include <sys/resource.h>
+
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +22,7 @@
 
 struct proc_facts {
 	double		cpu_seconds;
-	uint64_t	rss_bytes, shared_bytes, data_bytes;
+	uint64_t	rss_bytes, shared_bytes, data_bytes, virtual_bytes;
 	unsigned	uid;
 	unsigned	seccomp, no_new_privs, threads;
 	uint64_t	capabilities;
@@ -61,6 +64,8 @@ read_status(pid_t pid, struct proc_facts *p)
 			p->rss_bytes = n << 10;
 		else if (sscanf(line, "RssShmem: %llu", &n) == 1)
 			p->shared_bytes = n << 10;
+		else if (sscanf(line, "VmSize: %llu", &n) == 1)
+			p->virtual_bytes = n << 10;
 		else if (sscanf(line, "VmData: %llu", &n) == 1)
 			p->data_bytes = n << 10;
 		else if (sscanf(line, "Uid: %*u %u", &p->uid) == 1 ||
@@ -235,11 +240,45 @@ status_json(struct supervisor *sup, struct buf *out)
 	buf_add_c(out, "]}");
 }
 
+/* Our own descriptors; those of locked-in workers cannot be seen. */
+static uint64_t
+count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	uint64_t n = 0;
+
+	if (dir == NULL)
+		return 0;
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n > 3 ? n - 3 : 0;	/* ".", ".." and the directory's own */
+}
+
+static void
+set_value(struct supervisor *sup, enum metrics_family family, double v)
+{
+	metrics_set(metrics_get(sup->metrics, family, ""), v);
+}
+
+static void
+update_limits(struct supervisor *sup)
+{
+	struct rlimit fds = { RLIM_INFINITY, RLIM_INFINITY }, as = fds;
+
+	(void)getrlimit(RLIMIT_NOFILE, &fds);
+	(void)getrlimit(RLIMIT_AS, &as);
+	set_value(sup, METRIC_PROCESS_FDS, (double)count_fds());
+	set_value(sup, METRIC_PROCESS_MAX_FDS, (double)fds.rlim_cur);
+	set_value(sup, METRIC_PROCESS_VMAX, (double)as.rlim_cur);
+}
+
 void
 status_update_metrics(struct supervisor *sup)
 {
-	double cpu = proc_facts_read(getpid()).cpu_seconds;
-	uint64_t rss = proc_facts_read(getpid()).rss_bytes;
+	struct proc_facts own = proc_facts_read(getpid());
+	uint64_t rss = own.rss_bytes, size = own.virtual_bytes;
+	double cpu = own.cpu_seconds;
 	char labels[96];
 
 	for (size_t i = 0; i < sup->n_children; i++) {
@@ -252,6 +291,7 @@ status_update_metrics(struct supervisor *sup)
 		/* The head is shared by all who map it; storage carries it. */
 		if (c->role == ROLE_STORAGE)
 			rss += p.shared_bytes;
+		size += p.virtual_bytes;
 		snprintf(labels, sizeof(labels), "role=\"%s\",instance_nr=\"%u\"",
 		    role_name(c->role), (unsigned)c->instance);
 		metrics_set(metrics_get(sup->metrics, METRIC_WORKER_CPU, labels),
@@ -259,11 +299,10 @@ status_update_metrics(struct supervisor *sup)
 		metrics_set(metrics_get(sup->metrics, METRIC_WORKER_UP, labels),
 		    c->state == CHILD_UP);
 	}
-	metrics_set(metrics_get(sup->metrics, METRIC_PROCESS_CPU, ""), cpu);
-	metrics_set(metrics_get(sup->metrics, METRIC_PROCESS_RSS, ""),
-	    (double)rss);
-	metrics_set(metrics_get(sup->metrics, METRIC_PROCESS_START, ""),
-	    (double)sup->start_ms / 1000);
-	metrics_set(metrics_get(sup->metrics, METRIC_LOG_LOST, ""),
-	    (double)sup->log_writer.lost);
+	set_value(sup, METRIC_PROCESS_CPU, cpu);
+	set_value(sup, METRIC_PROCESS_RSS, (double)rss);
+	set_value(sup, METRIC_PROCESS_VSIZE, (double)size);
+	set_value(sup, METRIC_PROCESS_START, (double)sup->start_ms / 1000);
+	set_value(sup, METRIC_LOG_LOST, (double)sup->log_writer.lost);
+	update_limits(sup);
 }
