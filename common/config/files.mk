@@ -5,7 +5,7 @@ confblob_NEEDS := labels base
 confblob_PKGS :=
 
 # Reading and checking of the configuration itself.
-LIBS += config
-config_DIR := common/config
-config_NEEDS := confblob labels base
-config_PKGS := yaml-0.1
+LIBS += configfile
+configfile_DIR := common/config
+configfile_NEEDS := confblob labels base
+configfile_PKGS := yaml-0.1

@@ -7,7 +7,7 @@ relabeltest_NEEDS := labels base
 relabeltest_PKGS := jansson
 
 CONFORMANCE += configtest
-configtest_NEEDS := config
+configtest_NEEDS := configfile
 configtest_PKGS :=
 
 CONFORMANCE += textparsetest
