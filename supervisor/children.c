@@ -35,6 +35,7 @@
 #define BACKOFF_MAX_MS		10000
 #define HEALTHY_SPELL_MS	60000	/* then the back-off begins anew */
 #define BOOT_DEADLINE_MS	30000	/* from fork to ATTACHED */
+#define ENVIRONMENT_MAX		(IPC_MSG_MAX - 8192)
 #define STARTUP_DEATHS_MAX	5	/* of one worker, then the start fails */
 
 const char *
@@ -148,6 +149,26 @@ attach_flags(struct attach *a, const struct supervisor *sup)
 	buf_clear(&value);
 }
 
+/*
+ * external_labels may name variables of the environment. The config worker
+ * alone gets them; its own environment is empty like everybody's.
+ */
+static void
+attach_environment(struct attach *a)
+{
+	char key[256];
+
+	for (char **e = environ; e != NULL && *e != NULL; e++) {
+		const char *eq = strchr(*e, '=');
+
+		if (eq == NULL || (size_t)(eq - *e) > sizeof(key) - 16 ||
+		    a->pairs.n + strlen(*e) > ENVIRONMENT_MAX)
+			continue;
+		snprintf(key, sizeof(key), "brazier.env.%.*s", (int)(eq - *e), *e);
+		attach_pair(a, key, str_c(eq + 1));
+	}
+}
+
 static void
 attach_options(struct attach *a, const struct child *c)
 {
@@ -239,6 +260,8 @@ child_attach(struct child *c, const struct gifts *g)
 	buf_init(&a.tags, 0);
 	attach_flags(&a, sup);
 	attach_options(&a, c);
+	if (c->role == ROLE_CONFIG)
+		attach_environment(&a);
 	attach_fd(&a, "log", g->log_fd);
 	attach_fd(&a, "metrics", g->region_fd);
 	attach_role_fds(&a, c);

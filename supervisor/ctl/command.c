@@ -13,6 +13,8 @@ const struct ctl_command ctl_commands[] = {
 	{ { "reload" }, "", 0, 0, ctl_reload,
 	    "Load the configuration again; the reason if it is refused." },
 	{ { "stop" }, "", 0, 0, ctl_stop, "Stop the server in order." },
+	{ { "check", "config" }, "<config-files>...", 1, -1, ctl_check_config,
+	    "Check configuration files and what they name." },
 	{ { "query", "instant" }, "<server> <expr>", 2, 2, ctl_query_instant,
 	    "Evaluate an expression at one time (--time)." },
 	{ { "query", "range" }, "<server> <expr>", 2, 2, ctl_query_range,
