@@ -464,40 +464,41 @@ test_durable(void **state)
 	start(h);
 	assert_int_equal(h->attached.seccomp, 1);
 	declare(h, 1, N + 1);
-	for (uint64_t k = 0; k < 130; k++) {
+	for (uint64_t k = 0; k < 170; k++) {
 		batch(h, k + 1, T0 + (int64_t)k * 15000, N, (double)k, 0);
 		want += (double)k * N + (double)N * (N - 1) / 2;
 		assert_true(wait_ack(h, k + 1));
 		assert_int_equal(h->ack.stored, N);
 		assert_int_equal(h->ack.new_series, k == 0 ? N : 0);
 	}
-	assert_true(sum_all(h, N, 130) == want);
+	assert_true(sum_all(h, N, 170) == want);
 	kill9(h);
 
 	/* Some chunks were in files by then, or not: the WAL has all. */
 	start(h);
-	assert_true(sum_all(h, N, 130) == want);
+	assert_true(sum_all(h, N, 170) == want);
 	declare(h, 1, N + 1);
 	/* Sent again: stored, though older ones are out of order. */
-	batch(h, 129, T0 + 128 * 15000, N, 128, SAMPLES_RESEND);
-	batch(h, 130, T0 + 129 * 15000, N, 129, SAMPLES_RESEND);
-	batch(h, 131, T0 + 130 * 15000, N, 130, SAMPLES_RESEND);
-	assert_true(wait_ack(h, 131));
+	batch(h, 169, T0 + 168 * 15000, N, 168, SAMPLES_RESEND);
+	batch(h, 170, T0 + 169 * 15000, N, 169, SAMPLES_RESEND);
+	batch(h, 171, T0 + 170 * 15000, N, 170, SAMPLES_RESEND);
+	assert_true(wait_ack(h, 171));
 	assert_int_equal(h->ack.stored, N);
 	assert_int_equal(h->ack.new_series, 0);
-	want += 130.0 * N + (double)N * (N - 1) / 2;
-	assert_true(sum_all(h, N, 131) == want);
+	want += 170.0 * N + (double)N * (N - 1) / 2;
+	assert_true(sum_all(h, N, 171) == want);
 	/* Refusals with the first sample of a kind. */
-	batch(h, 132, T0 + 130 * 15000, 10, 7, 0);
-	assert_true(wait_ack(h, 132));
+	batch(h, 172, T0 + 170 * 15000, 10, 7, 0);
+	assert_true(wait_ack(h, 172));
 	assert_int_equal(h->ack.stored, 0);
 	assert_int_equal(h->ack.duplicate.count, 10);
 	assert_int_equal(h->ack.duplicate.id, 1);
-	assert_int_equal(h->ack.duplicate.t_ms, T0 + 130 * 15000);
+	assert_int_equal(h->ack.duplicate.t_ms, T0 + 170 * 15000);
 	stop(h);
 
 	start(h);
-	got = sum_all(h, N, 131);
+	assert_true(h->files.n > 0);
+	got = sum_all(h, N, 171);
 	assert_true(got == want);
 	stop(h);
 }
