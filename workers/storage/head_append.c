@@ -29,8 +29,6 @@
 #include "common/base/bytes.h"
 #include "common/base/vec.h"
 
-#define PREFETCH_STATE	48
-#define PREFETCH_DATA	40
 /* A chunk with more bytes than this is cut before the next sample. */
 #define CHUNK_BYTES_FULL (1024 - 19)
 #define CHUNK_UNITS_MAX	66	/* 1024 bytes, one more sample */
@@ -386,25 +384,15 @@ check_all(struct batch *b, const struct head_sample *s, size_t n)
 	const struct head *h = b->h;
 
 	for (size_t i = 0; i < n; i++) {
-		if (i + PREFETCH_STATE < n &&
-		    s[i + PREFETCH_STATE].slot < h->n_slots)
+		if (i + HEAD_PREFETCH_STATE < n &&
+		    s[i + HEAD_PREFETCH_STATE].slot < h->n_slots)
 			__builtin_prefetch(head_state(h,
-			    s[i + PREFETCH_STATE].slot), 1);
+			    s[i + HEAD_PREFETCH_STATE].slot), 1);
 		check(b, (uint32_t)i, &s[i]);
 	}
 }
 
 /* --- writing --- */
-
-static inline void
-prefetch_chunk(const struct head *h, uint32_t slot)
-{
-	const struct series_state *st = head_state(h, slot);
-
-	__builtin_prefetch(head_ptr(h, st->open), 1);
-	__builtin_prefetch((uint8_t *)head_ptr(h, st->data) +
-	    st->x.n_bits / 8, 1);
-}
 
 /* What finds no room is counted as refused, late: it is in the WAL. */
 static void
@@ -416,8 +404,8 @@ write_all(struct batch *b, uint64_t commit)
 		struct series_state *st = head_state(h, h->acc_slot[i]);
 		const struct record_sample *a = &h->acc[i];
 
-		if (i + PREFETCH_DATA < b->n_acc)
-			prefetch_chunk(h, h->acc_slot[i + PREFETCH_DATA]);
+		if (i + HEAD_PREFETCH_DATA < b->n_acc)
+			head_prefetch_chunk(h, h->acc_slot[i + HEAD_PREFETCH_DATA]);
 		st->pend = 0;
 		if (head_append_one(h, h->acc_slot[i], st, a->t_ms, a->v,
 		    commit) == -1) {

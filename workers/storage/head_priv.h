@@ -120,6 +120,21 @@ head_state(const struct head *h, uint32_t slot)
 	    [slot % HEAD_SEGMENT_SLOTS];
 }
 
+/* How many samples ahead the cache lines of a series are fetched. */
+#define HEAD_PREFETCH_STATE	48
+#define HEAD_PREFETCH_DATA	40
+
+/* Its state is in the cache by now. */
+static inline void
+head_prefetch_chunk(const struct head *h, uint32_t slot)
+{
+	const struct series_state *st = head_state(h, slot);
+
+	__builtin_prefetch(head_ptr(h, st->open), 1);
+	__builtin_prefetch((uint8_t *)head_ptr(h, st->data) +
+	    st->x.n_bits / 8, 1);
+}
+
 struct head_series *head_series_record(const struct head *h, uint32_t slot);
 
 /* --- head_alloc.c --- */

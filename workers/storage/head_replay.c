@@ -14,7 +14,6 @@
 #include "common/base/vec.h"
 
 #define REPLAY_COMMIT	0	/* words; visible to every reader */
-#define PREFETCH	8
 
 /* The chunks of one ref, a list by index + 1; refs count up from 1. */
 struct ref_entry {
@@ -167,13 +166,23 @@ head_replay_samples(struct head *h, const struct record_sample *s, size_t n)
 {
 	int64_t min_valid = (int64_t)h->super->min_valid_ms;
 	int64_t mint = INT64_MAX, maxt = INT64_MIN;
+	size_t state_at = 0, data_at = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct series_state *st;
 
-		if (i + PREFETCH < n && s[i + PREFETCH].ref < h->n_slots)
-			__builtin_prefetch(head_state(h,
-			    (uint32_t)s[i + PREFETCH].ref), 1);
+		for (; state_at < n && state_at < i + HEAD_PREFETCH_STATE;
+		    state_at++) {
+			if (s[state_at].ref < h->n_slots)
+				__builtin_prefetch(head_state(h,
+				    (uint32_t)s[state_at].ref), 1);
+		}
+		for (; data_at < n && data_at < i + HEAD_PREFETCH_DATA;
+		    data_at++) {
+			if (s[data_at].ref < h->n_slots)
+				head_prefetch_chunk(h,
+				    (uint32_t)s[data_at].ref);
+		}
 		if (s[i].ref >= h->n_slots || s[i].t_ms < min_valid)
 			continue;
 		st = head_state(h, (uint32_t)s[i].ref);
