@@ -18,17 +18,7 @@ CONFORMANCE += promqlparse
 promqlparse_NEEDS := promql tsdb labels base
 promqlparse_PKGS := jansson
 
-define CONFORMANCE_rules
-$(1)_ALL := $$(call closure,$(1))
-$(1)_LINK := $$(call pkglibs,$$(sort $$($(1)_PKGS) $$(foreach n,$$($(1)_ALL),$$($$(n)_PKGS)))) \
-	$$($(1)_LDLIBS) $$(foreach n,$$($(1)_ALL),$$($$(n)_LDLIBS))
-$(1)_CXX := $$(if $$(filter %.cc.o,$$(foreach n,$$($(1)_ALL),$$(call objs,$$($$(n)_DIR)))),yes)
-$(B)/tests/$(1): $(B)/obj/tests/conformance/$(1).c.o $$(call libfiles,$$($(1)_ALL))
-	@mkdir -p $$(@D)
-	@echo "LINK $$@"
-	@$$(call linker,$(1)) $$(LDFLAGS_ALL) -o $$@ $$^ $$($(1)_LINK)
-endef
-$(foreach p,$(CONFORMANCE),$(eval $(call CONFORMANCE_rules,$(p))))
+$(foreach p,$(CONFORMANCE),$(eval $(call TESTPROG_rules,$(p),conformance)))
 
 .PHONY: conformance-programs
 conformance-programs: $(CONFORMANCE:%=$(B)/tests/%)

@@ -22,16 +22,7 @@ fuzz_http_NEEDS := http base
 FUZZERS += fuzz_promql_parse
 fuzz_promql_parse_NEEDS := promql tsdb labels base
 
-define FUZZ_rules
-$(1)_ALL := $$(call closure,$(1))
-$(1)_LINK := $$(call pkglibs,$$(sort $$($(1)_PKGS) $$(foreach n,$$($(1)_ALL),$$($$(n)_PKGS)))) \
-	$$($(1)_LDLIBS) $$(foreach n,$$($(1)_ALL),$$($$(n)_LDLIBS))
-$(B)/tests/$(1): $(B)/obj/tests/fuzz/$(1).c.o $$(call libfiles,$$($(1)_ALL))
-	@mkdir -p $$(@D)
-	@echo "LINK $$@"
-	@$(CXX) $$(LDFLAGS_ALL) -fsanitize=fuzzer -o $$@ $$^ $$($(1)_LINK)
-endef
-$(foreach p,$(FUZZERS),$(eval $(call FUZZ_rules,$(p))))
+$(foreach p,$(FUZZERS),$(eval $(call TESTPROG_rules,$(p),fuzz,-fsanitize=fuzzer)))
 
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZERS:%=$(B)/tests/%)
