@@ -108,6 +108,8 @@ open_data(struct supervisor *sup, struct err *err)
 
 /* --- steps --- */
 
+static const char cors_error[] = "could not compile CORS regex string";
+
 static void
 first_load_done_cb(void *arg, const struct err *load_err, unsigned exit_code)
 {
@@ -120,12 +122,18 @@ first_load_done_cb(void *arg, const struct err *load_err, unsigned exit_code)
 	if (load_err != NULL) {
 		const char *file = flags_str(sup->flags, FLAG_CONFIG_FILE);
 
+		sup->exit_code = exit_code == 0 ? 2 : (int)exit_code;
+		if (strncmp(load_err->text, cors_error, strlen(cors_error)) == 0) {
+			/* A flag's error: plain, as those before the log. */
+			dprintf(STDERR_FILENO, "%s\n", load_err->text);
+			stop_begin(sup, NULL);
+			return;
+		}
 		snprintf(cwd_file, sizeof(cwd_file), "%s%s%s",
 		    file[0] == '/' ? "" : sup->cwd, file[0] == '/' ? "" : "/",
 		    file);
 		log_error("Error loading config", F_STR("config_file", file),
 		    F_STR("file", cwd_file), F_ERR(load_err));
-		sup->exit_code = exit_code == 0 ? 2 : (int)exit_code;
 		stop_begin(sup, NULL);
 		return;
 	}

@@ -16,6 +16,8 @@
 #include "supervisor/supervisor.h"
 
 #define EXIT_AT_ONCE	1
+/* timeout(1) and shells signal the process and its group: that is one. */
+#define ONE_SIGNAL_NS	500000000LL
 
 static bool
 stage_has(const struct stop_stage *stage, const struct child *c)
@@ -117,16 +119,19 @@ void
 stop_begin(struct supervisor *sup, const char *signal_name)
 {
 	if (sup->phase == SUPER_STOPPING) {
-		if (signal_name != NULL && sup->stop_signalled)
+		if (signal_name != NULL && sup->stop_signalled.ns != 0 &&
+		    mono_sub_ns(mono_now(), sup->stop_signalled) > ONE_SIGNAL_NS)
 			stop_at_once(sup);
-		sup->stop_signalled = sup->stop_signalled || signal_name != NULL;
+		else if (signal_name != NULL && sup->stop_signalled.ns == 0)
+			sup->stop_signalled = mono_now();
 		return;
 	}
 	if (signal_name != NULL)
 		log_warn("Received an OS signal, exiting gracefully...",
 		    F_STR("signal", signal_name));
 	sup->phase = SUPER_STOPPING;
-	sup->stop_signalled = signal_name != NULL;
+	if (signal_name != NULL)
+		sup->stop_signalled = mono_now();
 	metrics_set(metrics_get(sup->metrics, METRIC_READY, ""), 0);
 	peers_send_server_state(sup);
 	reload_cancel_all(sup, "the server is stopping");

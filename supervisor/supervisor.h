@@ -133,7 +133,7 @@ struct supervisor {
 	size_t				 stop_stage;
 	mono_time			 stop_began;
 	bool				 stop_counted;	/* somebody to wait for */
-	bool				 stop_signalled;
+	mono_time			 stop_signalled; /* first signal, 0 = none */
 };
 
 /* --- startup.c --- */

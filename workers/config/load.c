@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/quote.h"
+#include "common/base/regex.h"
 #include "common/base/wire.h"
 #include "ipc/memfd.h"
 #include "workers/config/config_worker.h"
@@ -121,6 +123,32 @@ passed_env(void *arg, struct str name)
 	return worker_flag(cw->w, key);
 }
 
+/*
+ * The one flag that needs a parser which the supervisor does not have. The
+ * text is the reference's; the supervisor prints it as it is.
+ */
+static int
+check_cors(struct config_worker *cw, struct err *err)
+{
+	struct str origin = worker_flag(cw->w, "web.cors.origin");
+	struct err e = ERR_INIT;
+	struct regex *re;
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_printf(&b, "^(?:%.*s)$", STR_ARG(origin));
+	re = regex_new(buf_str(&b), 0, &e);
+	if (re == NULL) {
+		buf_reset(&b);
+		quote_add(&b, origin);
+		err_set(err, ERR_BAD_DATA, "could not compile CORS regex string "
+		    "%.*s: %s", STR_ARG(buf_str(&b)), e.text);
+	}
+	buf_clear(&b);
+	regex_free(re);
+	return re == NULL ? -1 : 0;
+}
+
 void
 config_worker_load(struct config_worker *cw)
 {
@@ -134,6 +162,12 @@ config_worker_load(struct config_worker *cw)
 	struct config_fault fault;
 	struct config c;
 
+	if (check_cors(cw, &err) == -1) {
+		c = (struct config){ .n_docs = 0 };
+		send_verdict(cw, &c, &err);
+		cw->loading = false;
+		return;
+	}
 	if (config_load(&c, str_c(cw->path), &options, &files,
 	    &fault) == -1) {
 		log_debug("Configuration refused", F_STR("file", fault.file),
