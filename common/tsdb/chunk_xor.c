@@ -3,12 +3,11 @@
 /*
  * XOR chunk encoder and decoder; the format is drawn in the header.
  *
- * Encoding builds a sample's bits in two words (timestamp part, value part)
- * first, so that it knows the exact length before it touches the chunk, and
- * writes them with one OR of eight bytes where they fit. Rewriting the bytes
- * in front of the write position with their old content is harmless to a
- * concurrent reader: every byte it can see holds the published bits before,
- * during and after.
+ * Encoding knows the exact length of a sample before it touches the chunk.
+ * Nearly all samples are built in one word and written with one OR of eight
+ * bytes; the rest part by part. Rewriting the bits in front of the write
+ * position with what they were is harmless to a concurrent reader: every
+ * byte it can see holds the published bits before, during and after.
  *
  * Decoding loads eight bytes at the bit position once a sample: at least 57
  * bits of them are valid, which holds nearly every sample; the rare rest
@@ -46,18 +45,30 @@ struct bits {
 
 /* --- encoding --- */
 
-/* ORs n (1..64) bits at bit position pos; touches only bytes they lie in. */
+/* ORs the n (0..64) low bits of v, no others set, at bit position pos. */
 static void
-or_bits(uint8_t *data, uint32_t pos, uint64_t v, unsigned n)
+or_bits(uint8_t *data, size_t cap_bytes, uint32_t pos, uint64_t v, unsigned n)
 {
+	unsigned off = pos & 7, over = off + n > 64 ? off + n - 64 : 0;
+	uint8_t *p = data + (pos >> 3);
+
+	if (n == 0)
+		return;
+	if ((pos >> 3) + 9 <= cap_bytes) {
+		store_be64(p, load_be64(p) | (over > 0 ? v >> over :
+		    v << (64 - off - n)));
+		if (over > 0)
+			p[8] |= (uint8_t)(v << (8 - over));
+		return;
+	}
+	/* Near the end of the memory: only the bytes they lie in. */
 	while (n > 0) {
-		unsigned off = pos & 7;
 		unsigned take = 8 - off < n ? 8 - off : n;
 		uint8_t part = (uint8_t)(v >> (n - take)) &
 		    (uint8_t)((1u << take) - 1);
 
-		data[pos >> 3] |= (uint8_t)(part << (8 - off - take));
-		pos += take;
+		*p++ |= (uint8_t)(part << (8 - off - take));
+		off = 0;
 		n -= take;
 	}
 }
@@ -171,21 +182,76 @@ append_second(struct chunk_xor *x, uint8_t *data, size_t cap_bytes,
 		return false;
 	/* The first sample ends on a byte. */
 	memcpy(data + x->n_bits / 8, varint, n);
-	or_bits(data, x->n_bits + n * 8, ctl.v, ctl.n);
-	or_bits(data, x->n_bits + n * 8 + ctl.n, sig.v, sig.n);
+	or_bits(data, cap_bytes, x->n_bits + n * 8, ctl.v, ctl.n);
+	or_bits(data, cap_bytes, x->n_bits + n * 8 + ctl.n, sig.v, sig.n);
 	x->n_bits += n * 8 + ctl.n + sig.n;
 	x->leading = leading;
 	x->trailing = trailing;
 	return true;
 }
 
-static bool
-append_next(struct chunk_xor *x, uint8_t *data, size_t cap_bytes,
-    uint64_t delta, uint64_t xor)
+/*
+ * The sample of nearly every call: a timestamp part of at most 24 bits and
+ * all of it within eight bytes. False, and nothing done, for any other.
+ */
+static inline bool
+append_short(struct chunk_xor *x, uint8_t *data, size_t cap_bytes,
+    int64_t dod, uint64_t xor)
 {
-	uint64_t dod = delta - x->delta_ms;
-	struct bits ts = dod_bits((int64_t)dod), sig, ctl;
-	unsigned dod_n = ts.v == 15 && ts.n == 4 ? 64 : 0, n;
+	uint32_t pos = x->n_bits;
+	unsigned room = 64 - (pos & 7), n = 0;
+	uint64_t word = 0;
+	uint8_t *p = data + (pos >> 3);
+
+	if ((pos >> 3) + 8 > cap_bytes ||
+	    x->n_samples >= CHUNK_XOR_SAMPLES_MAX)
+		return false;
+	if (dod != 0) {
+		struct bits ts = dod_bits(dod);
+
+		if (ts.n < 16)
+			return false;
+		word = ts.v;
+		n = ts.n;
+	} else
+		n = 1;
+	if (xor == 0) {
+		word <<= 1;
+		n++;
+	} else {
+		unsigned lead = (unsigned)__builtin_clzll(xor);
+		unsigned trail = (unsigned)__builtin_ctzll(xor), sig;
+
+		lead = lead > 31 ? 31 : lead;
+		if (lead >= x->leading && trail >= x->trailing) {
+			sig = 64u - x->leading - x->trailing;
+			if (n + 2 + sig > room)
+				return false;
+			word = (word << 2 | 2) << sig | xor >> x->trailing;
+			n += 2 + sig;
+		} else {
+			sig = 64u - lead - trail;
+			if (n + 13 + sig > room)
+				return false;
+			word = (word << 13 | 3u << 11 | lead << 6 | sig) << sig |
+			    xor >> trail;
+			n += 13 + sig;
+			x->leading = (uint8_t)lead;
+			x->trailing = (uint8_t)trail;
+		}
+	}
+	store_be64(p, load_be64(p) | word << (room - n));
+	x->n_bits = pos + n;
+	return true;
+}
+
+/* Any sample behind the second. */
+static bool
+append_long(struct chunk_xor *x, uint8_t *data, size_t cap_bytes, int64_t dod,
+    uint64_t xor)
+{
+	struct bits ts = dod_bits(dod), sig, ctl;
+	unsigned dod_n = ts.n == 4 ? 64 : 0, n;
 	uint32_t pos = x->n_bits;
 	uint8_t leading, trailing;
 
@@ -193,20 +259,11 @@ append_next(struct chunk_xor *x, uint8_t *data, size_t cap_bytes,
 	n = ts.n + dod_n + ctl.n + sig.n;
 	if (!fits(x, cap_bytes, n))
 		return false;
-	if ((pos & 7) + n <= 64 && (pos >> 3) + 8 <= cap_bytes) {
-		/* dod_n is 0 here: with it n is above 64. */
-		uint8_t *p = data + (pos >> 3);
-		uint64_t word = ts.v << ctl.n | ctl.v;
-
-		word = sig.n == 0 ? word : word << sig.n | sig.v;
-		word <<= 64 - (pos & 7) - n;
-		store_be64(p, load_be64(p) | word);
-	} else {
-		or_bits(data, pos, ts.v, ts.n);
-		or_bits(data, pos + ts.n, dod, dod_n);
-		or_bits(data, pos + ts.n + dod_n, ctl.v, ctl.n);
-		or_bits(data, pos + ts.n + dod_n + ctl.n, sig.v, sig.n);
-	}
+	or_bits(data, cap_bytes, pos, ts.v, ts.n);
+	or_bits(data, cap_bytes, pos + ts.n, (uint64_t)dod, dod_n);
+	or_bits(data, cap_bytes, pos + ts.n + dod_n, ctl.v, ctl.n);
+	or_bits(data, cap_bytes, pos + ts.n + dod_n + ctl.n, sig.v,
+	    sig.n);
 	x->n_bits += n;
 	x->leading = leading;
 	x->trailing = trailing;
@@ -231,7 +288,10 @@ chunk_xor_append(struct chunk_xor *x, uint8_t *data, size_t cap_bytes,
 	uint64_t xor = bits ^ x->v_bits;
 
 	if (x->n_samples >= 2) {
-		if (!append_next(x, data, cap_bytes, delta, xor))
+		int64_t dod = (int64_t)(delta - x->delta_ms);
+
+		if (!append_short(x, data, cap_bytes, dod, xor) &&
+		    !append_long(x, data, cap_bytes, dod, xor))
 			return false;
 	} else if (x->n_samples == 1) {
 		if (!append_second(x, data, cap_bytes, delta, xor))

@@ -394,10 +394,6 @@ replay_segments(struct replay *r, int dirfd, struct err *err)
 	for (first = i; i < l.n && rc == 0; i++) {
 		progress(r, l.p[first].index, last, l.p[i].index);
 		rc = replay_segment(r, dirfd, "wal", &l.p[i], err);
-		if (rc == 0)
-			log_info("WAL segment loaded",
-			    F_INT("segment", l.p[i].index),
-			    F_INT("maxSegment", last));
 	}
 	if (rc == 0 && first < l.n)
 		progress(r, l.p[first].index, last, last + 1);
@@ -426,9 +422,6 @@ replay_run(int dirfd, const struct replay_sink *sink,
 	record_reader_clear(&r.record);
 	replay_refs_clear(&r.refs);
 	free(r.bad);
-	if (r.stats.n_unknown_refs > 0)
-		log_warn("Unknown series references",
-		    F_UINT("entries", r.stats.n_unknown_refs));
 	r.stats.duration_ns = mono_sub_ns(mono_now(), start);
 	*out = r.stats;
 	return rc;
