@@ -265,6 +265,7 @@ calls_allow(const struct sandbox_row *row, struct err *err)
 	(void)allow_all;
 	(void)allow_conditional;
 	(void)is_granted;
+	(void)calls_probed;
 #endif
 	return load(&f, err);
 }
