@@ -4,7 +4,8 @@
  * Opens files for workers that have no open() of their own.
  *
  * Policy: only roles whose policy says so; with the service user's identity,
- * never root's; read-only, without blocking, regular files up to a size;
+ * never root's, but for the files that a flag of ours names (--config.file,
+ * --web.config.file); read-only, without blocking, regular files up to a size;
  * nothing of the kernel's file systems and nothing inside the data directory
  * (the data is storage's). Log files are the one thing that may be written:
  * appended to, by the roles that keep one. Every open states role and reason
@@ -136,12 +137,26 @@ check_opened(const struct supervisor *sup, int fd, const char *path,
 	return 0;
 }
 
+/* Whoever started us named this very file for this very role. */
+static bool
+is_named_by_flag(const struct child *c, const char *path)
+{
+	const struct flags *f = c->sup->flags;
+
+	if (c->role == ROLE_CONFIG &&
+	    strcmp(path, flags_str(f, FLAG_CONFIG_FILE)) == 0)
+		return true;
+	return (c->role == ROLE_CONFIG || c->role == ROLE_WEB) &&
+	    flags_is_set(f, FLAG_WEB_CONFIG_FILE) &&
+	    strcmp(path, flags_str(f, FLAG_WEB_CONFIG_FILE)) == 0;
+}
+
 static int
 open_for(const struct child *c, const char *path, uint32_t flags,
     uint64_t max_bytes, struct stat *st, struct err *err)
 {
 	const struct role_policy *policy = &role_policies[c->role];
-	bool append = (flags & OPEN_APPEND_LOG) != 0;
+	bool append = (flags & OPEN_APPEND_LOG) != 0, own;
 	int how = (append ? O_WRONLY | O_APPEND | O_CREAT : O_RDONLY) |
 	    O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	int fd, e;
@@ -150,11 +165,13 @@ open_for(const struct child *c, const char *path, uint32_t flags,
 		error_text(err, "open", path, EACCES);
 		return -1;
 	}
-	if (identity_enter(&c->sup->identity, err) == -1)
+	own = !append && is_named_by_flag(c, path);
+	if (!own && identity_enter(&c->sup->identity, err) == -1)
 		return -1;
 	fd = open(path, how, 0640);
 	e = errno;
-	identity_leave(&c->sup->identity);
+	if (!own)
+		identity_leave(&c->sup->identity);
 	if (fd == -1) {
 		error_text(err, "open", path, e);
 		return -1;

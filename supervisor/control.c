@@ -13,6 +13,7 @@
 #include <sys/un.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,7 @@ struct control {
 	int			 fd;
 	struct event		*ev;
 	char			 path[108];
+	bool			 in_data_dir;
 	struct client		 clients[CLIENTS_MAX];
 	uint32_t		 last_serial;
 	struct asked		 asked[ASKED_MAX];
@@ -299,12 +301,13 @@ make_path(struct control *ctl, struct err *err)
 	const char *given = flags_str(f, FLAG_CONTROL_PATH);
 	int n;
 
+	ctl->in_data_dir = *given == '\0';
 	if (*given != '\0')
 		n = snprintf(ctl->path, sizeof(ctl->path), "%s", given);
 	else
 		n = snprintf(ctl->path, sizeof(ctl->path), "%s/control.sock",
 		    flags_str(f, FLAG_TSDB_PATH));
-	if (n < 0 || (size_t)n >= sizeof(ctl->path))
+	if (!ctl->in_data_dir && (n < 0 || (size_t)n >= sizeof(ctl->path)))
 		return err_set(err, ERR_LIMIT, "path of the control socket is "
 		    "longer than %zu bytes, give a shorter --control.path",
 		    sizeof(ctl->path) - 1);
@@ -312,33 +315,61 @@ make_path(struct control *ctl, struct err *err)
 }
 
 /*
- * The directory may be the service user's: nothing there may be trusted, so
- * only a socket is removed, and the new one is made with that user's rights.
+ * The usual place is the data directory, which is the service user's: the
+ * socket is made with that user's rights, through our open directory, so
+ * that nothing there can lead us elsewhere.
  */
+static int
+bind_in_data_dir(struct control *ctl, struct sockaddr_un *sun, struct err *err)
+{
+	const struct identity *id = &ctl->sup->identity;
+	int dir = ctl->sup->dirlock.dir_fd, rc, e;
+	struct stat st;
+
+	snprintf(sun->sun_path, sizeof(sun->sun_path),
+	    "/proc/self/fd/%d/control.sock", dir);
+	if (identity_enter(id, err) == -1)
+		return -1;
+	if (fstatat(dir, "control.sock", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISSOCK(st.st_mode))
+		(void)unlinkat(dir, "control.sock", 0);
+	rc = bind(ctl->fd, (const struct sockaddr *)sun, sizeof(*sun));
+	e = errno;
+	identity_leave(id);
+	errno = e;
+	return rc;
+}
+
+/* A place that --control.path names: ours, and the service group may look. */
+static int
+bind_at_path(struct control *ctl, struct sockaddr_un *sun)
+{
+	struct stat st;
+
+	memcpy(sun->sun_path, ctl->path, sizeof(ctl->path));
+	if (lstat(ctl->path, &st) == 0 && S_ISSOCK(st.st_mode))
+		(void)unlink(ctl->path);
+	if (bind(ctl->fd, (const struct sockaddr *)sun, sizeof(*sun)) == -1)
+		return -1;
+	return ctl->sup->identity.switches ?
+	    lchown(ctl->path, (uid_t)-1, ctl->sup->identity.gid) : 0;
+}
+
 static int
 listen_at(struct control *ctl, struct err *err)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	const struct identity *id = &ctl->sup->identity;
-	struct stat st;
 	mode_t mask;
-	int rc, e;
+	int rc;
 
-	memcpy(sun.sun_path, ctl->path, sizeof(ctl->path));
 	ctl->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
 	    0);
 	if (ctl->fd == -1)
 		return err_set_os(err, "socket");
-	if (identity_enter(id, err) == -1)
-		return -1;
-	if (lstat(ctl->path, &st) == 0 && S_ISSOCK(st.st_mode))
-		(void)unlink(ctl->path);
 	mask = umask(0117);
-	rc = bind(ctl->fd, (const struct sockaddr *)&sun, sizeof(sun));
-	e = errno;
+	rc = ctl->in_data_dir ? bind_in_data_dir(ctl, &sun, err) :
+	    bind_at_path(ctl, &sun);
 	(void)umask(mask);
-	identity_leave(id);
-	errno = e;
 	if (rc == -1 || listen(ctl->fd, 8) == -1)
 		return err_set_os(err, "control socket %s", ctl->path);
 	return 0;
@@ -381,6 +412,9 @@ control_close(struct control *ctl)
 		}
 	event_free(ctl->ev);
 	close(ctl->fd);
-	(void)unlink(ctl->path);
+	if (ctl->in_data_dir)
+		(void)unlinkat(ctl->sup->dirlock.dir_fd, "control.sock", 0);
+	else
+		(void)unlink(ctl->path);
 	free(ctl);
 }
