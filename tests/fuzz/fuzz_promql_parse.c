@@ -36,7 +36,7 @@ check_errors(const struct promql_parse_errors *errs, struct str input)
 /*
  * What the reference's print cannot bring back: durations below a
  * millisecond (printed as 0), infinity (its plus is read as a sign of the
- * whole power in Inf ^ 2).
+ * whole power in Inf ^ 2), and an offset that is a sum without parentheses.
  */
 static bool
 is_exact(int64_t ns)
@@ -60,9 +60,18 @@ find_inexact(struct promql_expr *e, void *arg)
 		mod = &e->vector.mod;
 	else if (e->type == PROMQL_NUMBER)
 		*inexact |= isinf(e->number.val);
-	if (mod != NULL)
+	if (mod != NULL) {
+		const struct promql_expr *o = mod->offset_expr;
+
 		*inexact |= !is_exact(mod->offset_ns) ||
 		    llabs(mod->at_ms) > 1LL << 43;
+		/* -a ^ b in front, or a sign before it */
+		while (o != NULL && o->type == PROMQL_DURATION &&
+		    !o->duration.wrapped && o->duration.lhs == NULL)
+			o = o->duration.rhs;
+		*inexact |= o != NULL && o->type == PROMQL_DURATION &&
+		    !o->duration.wrapped && o->duration.lhs != NULL;
+	}
 	return true;
 }
 
