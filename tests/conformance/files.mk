@@ -18,6 +18,10 @@ CONFORMANCE += promqlparse
 promqlparse_NEEDS := promql tsdb labels base
 promqlparse_PKGS := jansson
 
+CONFORMANCE += blocktest
+blocktest_NEEDS := promql tsdb labels base
+blocktest_PKGS := jansson
+
 $(foreach p,$(CONFORMANCE),$(eval $(call TESTPROG_rules,$(p),conformance)))
 
 .PHONY: conformance-programs
