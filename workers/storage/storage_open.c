@@ -295,7 +295,8 @@ storage_spill(struct storage *s, size_t max_bytes)
 	struct head_full_chunk c[256];
 	uint32_t file[256], off[256];
 	struct err err = ERR_INIT;
-	uint64_t dropped;
+	uint64_t dropped, end;
+	bool failed;
 
 	for (size_t done = 0; done < max_bytes; ) {
 		size_t n = head_spill_list(s->head, c, 256), k;
@@ -317,16 +318,21 @@ storage_spill(struct storage *s, size_t max_bytes)
 				break;
 			done += c[k].len_bytes;
 		}
-		if (k < n ||
-		    head_chunks_writer_flush(s->chunks, &err) == -1) {
-			/* They stay in the arena; the next tick tries. */
+		failed = k < n;
+		n = k;
+		if (head_chunks_writer_flush(s->chunks, &err) == -1)
+			failed = true;
+		end = head_chunks_writer_end(s->chunks);
+		for (k = 0; k < n; k++)
+			if (head_chunk_ref(file[k], off[k]) < end)
+				head_spilled(s->head, &c[k], file[k], off[k]);
+		if (failed) {
+			/* The rest stays in the arena; the next tick tries. */
 			if (log_limit_ok(&s->limit_spill, &dropped))
 				log_error("Writing head chunks failed",
 				    F_ERR(&err));
 			return;
 		}
-		for (k = 0; k < n; k++)
-			head_spilled(s->head, &c[k], file[k], off[k]);
 	}
 }
 
