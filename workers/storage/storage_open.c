@@ -20,6 +20,7 @@
 #include "workers/storage/head_chunks_load.h"
 #include "workers/storage/head_chunks_writer.h"
 #include "workers/storage/replay.h"
+#include "workers/storage/replay_pipe.h"
 #include "workers/storage/sync.h"
 #include "workers/storage/wal_writer.h"
 
@@ -29,6 +30,7 @@
 /* What a replay met that this head does not hold. */
 struct replaying {
 	struct storage	*s;
+	struct replay_pipe *pipe;	/* samples on their way to the head */
 	int64_t		 segment_began_ns;
 	uint64_t	 histograms, exemplars, metadata, tombstones;
 	uint64_t	 chunks_skipped;
@@ -106,6 +108,7 @@ replay_on_series(void *arg, uint64_t ref, struct labels labels,
 	uint32_t slot;
 
 	(void)err;
+	replay_pipe_drain(r->pipe);
 	if (head_replay_series(r->s->head, ref, labels, &slot, &e) == -1) {
 		if (r->series_refused++ == 0)
 			log_warn("Series of the WAL not loaded", F_ERR(&e));
@@ -123,7 +126,7 @@ replay_on_samples(void *arg, const struct record_sample *s, size_t n,
 	struct replaying *r = arg;
 
 	(void)err;
-	head_replay_samples(r->s->head, s, n);
+	replay_pipe_add(r->pipe, s, n);
 	return 0;
 }
 
@@ -173,9 +176,14 @@ replay(struct replaying *r, struct replay_stats *st, struct err *err)
 		.on_progress = replay_on_progress,
 	};
 
+	int rc;
+
 	log_info("Replaying WAL, this may take a while");
 	r->segment_began_ns = mono_now().ns;
-	if (replay_run(r->s->wal_fd, &sink, st, err) == -1)
+	r->pipe = replay_pipe_new(r->s->head);
+	rc = replay_run(r->s->wal_fd, &sink, st, err);
+	replay_pipe_free(r->pipe);
+	if (rc == -1)
 		return err_wrap(err, "replaying WAL");
 	r->s->corruptions += st->n_corruptions;
 	if (st->n_unknown_refs > 0)
