@@ -295,3 +295,25 @@ fail:
 	log_error("Fatal error", F_ERR(&err));
 	return -1;
 }
+
+void
+supervisor_free(struct supervisor *sup)
+{
+	reload_cancel_all(sup, "the server has stopped");
+	control_close(sup->control);
+	children_free(sup);
+	broker_state_free(sup->broker);
+	listeners_close(&sup->listeners);
+	dirlock_close(&sup->dirlock);
+	for (int i = 0; i < ROLE_COUNT; i++)
+		if (sup->blobs[i] != -1)
+			close(sup->blobs[i]);
+	for (size_t i = 0; i < sizeof(sup->signals) / sizeof(sup->signals[0]); i++)
+		if (sup->signals[i] != NULL)
+			event_free(sup->signals[i]);
+	if (sup->metrics != NULL)
+		metrics_close(sup->metrics);
+	if (sup->base != NULL)
+		event_base_free(sup->base);
+	launcher_close(&sup->launcher);
+}

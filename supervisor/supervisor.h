@@ -140,6 +140,8 @@ struct supervisor {
 
 /* Everything up to the loop; -1 = sup->exit_code says how to end. */
 int	 supervisor_start(struct supervisor *sup);
+/* Ends what is left, gives everything back but the struct itself. */
+void	 supervisor_free(struct supervisor *sup);
 /* A child attached, got ready, committed: moves the start on. */
 void	 startup_check(struct supervisor *sup);
 /* The start has failed: logs "Fatal error" and stops with exit code. */
