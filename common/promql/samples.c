@@ -16,6 +16,7 @@
 #include "common/base/vec.h"
 #include "common/tsdb/chunk_hist.h"
 #include "common/tsdb/chunk_xor.h"
+#include "common/tsdb/chunk_xor2.h"
 
 void
 samples_init(struct samples *s, struct query *q)
@@ -120,6 +121,21 @@ read_floats(struct samples *s, const struct source_series *series,
 }
 
 static int
+read_floats_st(struct samples *s, const struct source_series *series,
+    const struct chunk_span *c)
+{
+	size_t n = c->n_samples;
+
+	if (need(s, s->n + n) == -1)
+		return -1;
+	if (chunk_xor2_decode(c->data, c->len_bytes, n, s->t + s->n,
+	    s->want_st ? s->st + s->n : NULL, s->v + s->n) == -1)
+		return corrupt(s, series);
+	s->n += n;
+	return 0;
+}
+
+static int
 read_hists(struct samples *s, const struct source_series *series,
     const struct chunk_span *c)
 {
@@ -128,13 +144,12 @@ read_hists(struct samples *s, const struct source_series *series,
 	if (need_h(s, s->nh + n) == -1)
 		return -1;
 	int rc = chunk_hist_decode(c->data, c->len_bytes, c->encoding, n,
-	    &s->hmem, s->ht + s->nh, s->h + s->nh);
+	    &s->hmem, s->ht + s->nh, s->want_st ? s->hst + s->nh : NULL,
+	    s->h + s->nh);
 	if (rc == -2)
 		return q_nomem(s->q);
 	if (rc == -1)
 		return corrupt(s, series);
-	if (s->want_st)
-		memset(s->hst + s->nh, 0, n * sizeof(*s->hst));
 	s->nh += n;
 	return 0;
 }
@@ -364,8 +379,13 @@ samples_read(struct samples *s, const struct source_series *series,
 		case CHUNK_ENC_XOR:
 			rc = read_floats(s, series, c);
 			break;
+		case CHUNK_ENC_XOR2:
+			rc = read_floats_st(s, series, c);
+			break;
 		case CHUNK_ENC_HISTOGRAM:
 		case CHUNK_ENC_FLOAT_HISTOGRAM:
+		case CHUNK_ENC_HISTOGRAM_ST:
+		case CHUNK_ENC_FLOAT_HISTOGRAM_ST:
 			rc = read_hists(s, series, c);
 			break;
 		default:

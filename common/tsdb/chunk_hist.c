@@ -12,104 +12,11 @@
 #include <string.h>
 
 #include "common/base/bytes.h"
+#include "common/tsdb/chunk_bits.h"
 
 /* More buckets than any schema has: 2 * 64 * 2^8 with room. */
 #define BUCKETS_MAX	(1u << 17)
 #define INDEX_MAX	(1 << 24)
-
-/* --- bits --- */
-
-struct bits {
-	const uint8_t	*p;
-	size_t		 n_bits;
-	size_t		 at;
-	bool		 failed;
-};
-
-static uint64_t
-bits_get(struct bits *b, unsigned n)
-{
-	uint64_t v = 0;
-
-	if (b->failed || b->n_bits - b->at < n) {
-		b->failed = true;
-		return 0;
-	}
-	while (n > 0) {
-		unsigned off = b->at & 7, take = 8 - off;
-
-		if (take > n)
-			take = n;
-		unsigned byte = b->p[b->at >> 3];
-		v = v << take | (byte >> (8 - off - take) & ((1u << take) - 1));
-		b->at += take;
-		n -= take;
-	}
-	return v;
-}
-
-static const uint8_t varbit_sizes[] = { 0, 3, 6, 9, 12, 18, 25, 56, 64 };
-
-static unsigned
-varbit_size(struct bits *b)
-{
-	unsigned ones = 0;
-
-	while (ones < 8 && bits_get(b, 1) == 1)
-		ones++;
-	return varbit_sizes[ones];
-}
-
-static uint64_t
-varbit_uint(struct bits *b)
-{
-	unsigned n = varbit_size(b);
-
-	return n == 0 ? 0 : bits_get(b, n);
-}
-
-/* n-bit numbers reach from -(2^(n-1)-1) to 2^(n-1). */
-static int64_t
-varbit_int(struct bits *b)
-{
-	unsigned n = varbit_size(b);
-	uint64_t v = n == 0 ? 0 : bits_get(b, n);
-
-	if (n != 0 && n != 64 && v > (uint64_t)1 << (n - 1))
-		v -= (uint64_t)1 << n;
-	return (int64_t)v;
-}
-
-/* A float against the one before, with its window of bits. */
-struct xorval {
-	uint64_t	v;
-	uint8_t		leading, trailing;
-};
-
-static void
-xor_get(struct bits *b, struct xorval *x)
-{
-	if (bits_get(b, 1) == 0)
-		return;
-	if (bits_get(b, 1) == 1) {
-		unsigned lead = (unsigned)bits_get(b, 5);
-		unsigned n = (unsigned)bits_get(b, 6);
-
-		if (n == 0)
-			n = 64;
-		if (lead + n > 64) {
-			b->failed = true;
-			return;
-		}
-		x->leading = (uint8_t)lead;
-		x->trailing = (uint8_t)(64 - lead - n);
-	}
-	if (x->leading + x->trailing >= 64) {
-		b->failed = true;
-		return;
-	}
-	x->v ^= bits_get(b, 64u - x->leading - x->trailing) << x->trailing;
-}
 
 /* --- the layout --- */
 
@@ -365,17 +272,24 @@ fill_hist(const struct decoder *d, struct fhist *h, bool floats)
 
 int
 chunk_hist_decode(const uint8_t *data, size_t len_bytes, unsigned encoding,
-    size_t n_samples, struct arena *a, int64_t *t_ms, struct fhist **h)
+    size_t n_samples, struct arena *a, int64_t *t_ms, int64_t *st_ms,
+    struct fhist **h)
 {
 	struct decoder d = { .a = a };
-	bool floats = encoding == 3, stale;
+	bool floats = encoding == 3 || encoding == 6, stale;
+	bool has_st = encoding >= 5;
+	struct st_state st = { .st = 0 };
 	int rc;
 
 	if (n_samples == 0)
 		return 0;
 	if (len_bytes < 3)
 		return -1;
-	unsigned flags = data[2];
+	unsigned flags = data[has_st ? 0 : 2];
+	if (has_st) {
+		st.first_known = data[2] & 0x80;
+		st.change_on = data[2] & 0x7f;
+	}
 	d.b = (struct bits){ data + 3, (len_bytes - 3) * 8, 0, false };
 	rc = get_layout(&d.b, a, &d.l);
 	if (rc == 0)
@@ -384,6 +298,7 @@ chunk_hist_decode(const uint8_t *data, size_t len_bytes, unsigned encoding,
 		return rc;
 	for (size_t i = 0; i < n_samples; i++) {
 		uint64_t v = (uint64_t)varbit_int(&d.b);
+		int64_t prev_t = d.t, start = 0;
 
 		if (i == 0)
 			d.t = (int64_t)v;
@@ -395,8 +310,12 @@ chunk_hist_decode(const uint8_t *data, size_t len_bytes, unsigned encoding,
 			get_float_sample(&d, i == 0, &stale);
 		else
 			get_int_sample(&d, i == 0, &stale);
+		if (has_st)
+			start = st_get(&d.b, &st, i, d.t, prev_t);
 		if (d.b.failed)
 			return -1;
+		if (st_ms != NULL)
+			st_ms[i] = start;
 		h[i] = make_hist(&d, i, flags);
 		if (h[i] == NULL)
 			return -2;
@@ -411,99 +330,6 @@ chunk_hist_decode(const uint8_t *data, size_t len_bytes, unsigned encoding,
 }
 
 /* --- writing --- */
-
-struct bitw {
-	struct buf	*out;
-	unsigned	 left;		/* free bits in the last byte */
-};
-
-static void
-put_bits(struct bitw *w, uint64_t v, unsigned n)
-{
-	while (n > 0) {
-		if (w->left == 0) {
-			buf_add_byte(w->out, 0);
-			w->left = 8;
-		}
-		if (buf_failed(w->out))
-			return;
-		unsigned take = n < w->left ? n : w->left;
-		unsigned part = (unsigned)(v >> (n - take)) &
-		    ((1u << take) - 1);
-
-		w->out->p[w->out->n - 1] = (char)((uint8_t)
-		    w->out->p[w->out->n - 1] | part << (w->left - take));
-		w->left -= take;
-		n -= take;
-	}
-}
-
-static void
-put_varbit(struct bitw *w, uint64_t v, unsigned k)
-{
-	/* k ones, a zero unless there are eight, then the number */
-	if (k < 8)
-		put_bits(w, ((1u << k) - 1) << 1, k + 1);
-	else
-		put_bits(w, 0xff, 8);
-	if (varbit_sizes[k] != 0)
-		put_bits(w, v, varbit_sizes[k]);
-}
-
-static void
-put_varbit_uint(struct bitw *w, uint64_t v)
-{
-	unsigned k = 0;
-
-	while (k < 8 && (varbit_sizes[k] == 0 ? v != 0 :
-	    v >> varbit_sizes[k] != 0))
-		k++;
-	put_varbit(w, v, k);
-}
-
-static void
-put_varbit_int(struct bitw *w, int64_t v)
-{
-	unsigned k = 0;
-
-	for (; k < 8; k++) {
-		unsigned n = varbit_sizes[k];
-
-		if (n == 0 ? v == 0 : v >= -(((int64_t)1 << (n - 1)) - 1) &&
-		    v <= (int64_t)1 << (n - 1))
-			break;
-	}
-	put_varbit(w, (uint64_t)v, k);
-}
-
-static void
-put_xor(struct bitw *w, struct xorval *x, double value)
-{
-	uint64_t v = double_bits(value), d = v ^ x->v;
-
-	x->v = v;
-	if (d == 0) {
-		put_bits(w, 0, 1);
-		return;
-	}
-	unsigned lead = (unsigned)__builtin_clzll(d);
-	unsigned trail = (unsigned)__builtin_ctzll(d);
-	if (lead > 31)
-		lead = 31;
-	if (x->leading != 0xff && lead >= x->leading && trail >= x->trailing) {
-		put_bits(w, 2, 2);
-		put_bits(w, d >> x->trailing,
-		    64u - x->leading - x->trailing);
-		return;
-	}
-	x->leading = (uint8_t)lead;
-	x->trailing = (uint8_t)trail;
-	unsigned n = 64 - lead - trail;
-	put_bits(w, 3, 2);
-	put_bits(w, lead, 5);
-	put_bits(w, n & 63, 6);
-	put_bits(w, d >> trail, n);
-}
 
 static void
 put_spans(struct bitw *w, const struct hside *s)
@@ -560,9 +386,11 @@ put_side(struct bitw *w, const struct hside *s, struct xorval *x, bool first)
 }
 
 void
-chunk_fhist_encode(const int64_t *t_ms, const struct fhist *const *h,
-    size_t n, unsigned flags, struct buf *out)
+chunk_fhist_encode(const int64_t *t_ms, const int64_t *st_ms,
+    const struct fhist *const *h, size_t n, unsigned flags, struct buf *out)
 {
+	struct st_state st = { .st = 0 };
+	size_t start = out->n;
 	struct bitw w = { out, 0 };
 	struct xorval count = { 0, 0xff, 0 }, zero = count, sum = count;
 	struct xorval *x;
@@ -575,8 +403,13 @@ chunk_fhist_encode(const int64_t *t_ms, const struct fhist *const *h,
 		out->failed = true;
 		return;
 	}
-	buf_add_be16(out, (uint16_t)n);
-	buf_add_byte(out, (uint8_t)flags);
+	if (st_ms != NULL) {
+		buf_add_be16(out, (uint16_t)(n | flags << 8));
+		buf_add_byte(out, 0);
+	} else {
+		buf_add_be16(out, (uint16_t)n);
+		buf_add_byte(out, (uint8_t)flags);
+	}
 	put_layout(&w, h[0]);
 	for (size_t i = 0; i < n && !buf_failed(out); i++) {
 		bool first = i == 0, stale = is_stale_nan(h[i]->sum);
@@ -598,10 +431,13 @@ chunk_fhist_encode(const int64_t *t_ms, const struct fhist *const *h,
 			put_xor(&w, &zero, stale ? 0 : h[i]->zero_count);
 			put_xor(&w, &sum, h[i]->sum);
 		}
-		if (stale && !first)
-			continue;
-		put_side(&w, &h[i]->pos, x, first);
-		put_side(&w, &h[i]->neg, x + h[0]->pos.n, first);
+		if (!stale || first) {
+			put_side(&w, &h[i]->pos, x, first);
+			put_side(&w, &h[i]->neg, x + h[0]->pos.n, first);
+		}
+		if (st_ms != NULL && !buf_failed(out))
+			st_put(&w, &st, i, t_ms[i], first ? 0 : t_ms[i - 1],
+			    st_ms[i], start + 2);
 	}
 	arena_clear(&a);
 }

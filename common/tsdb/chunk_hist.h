@@ -4,7 +4,8 @@
 
 /*
  * Chunks of native histograms: encodings 2 (integer counts) and 3 (float
- * counts). Both begin with the sample count, a flags byte that tells about
+ * counts), and 5 and 6, which are these with start timestamps (there the
+ * flags are the count's two highest bits). Both begin with the sample count, a flags byte that tells about
  * counter resets, and the bucket layout that all samples share.
  *
  *	0      2       3
@@ -36,19 +37,20 @@ enum chunk_hist_flags {
  * what h points to comes from the arena. Reset hints are set as the flags
  * say: those of the first sample, no reset for the others (gauge for all).
  * A stale marker has only its sum. Resolutions above 8 are reduced.
- * encoding is 2 or 3. The data is hostile: -1 when it ends too early or
+ * encoding is 2, 3, 5 or 6; st_ms (may be NULL) gets start timestamps, 0
+ * where there are none. The data is hostile: -1 when it ends too early or
  * could not have been written by an encoder; -2 when the arena is out.
  */
 int	 chunk_hist_decode(const uint8_t *data, size_t len_bytes,
 	    unsigned encoding, size_t n_samples, struct arena *a,
-	    int64_t *t_ms, struct fhist **h);
+	    int64_t *t_ms, int64_t *st_ms, struct fhist **h);
 
 /*
  * Encodes n histograms of one layout (schema, zero threshold, spans, custom
- * bounds; stale markers excepted) as a float histogram chunk. flags are the
- * chunk's. Fails only as buf does.
+ * bounds; stale markers excepted) as a float histogram chunk: encoding 3, or
+ * 6 when st_ms is not NULL. flags are the chunk's. Fails only as buf does.
  */
-void	 chunk_fhist_encode(const int64_t *t_ms,
+void	 chunk_fhist_encode(const int64_t *t_ms, const int64_t *st_ms,
 	    const struct fhist *const *h, size_t n, unsigned flags,
 	    struct buf *out);
 

@@ -26,3 +26,10 @@ $(foreach p,$(CONFORMANCE),$(eval $(call TESTPROG_rules,$(p),conformance)))
 
 .PHONY: conformance-programs
 conformance-programs: $(CONFORMANCE:%=$(B)/tests/%)
+
+# build/tests/promqltest: runs scripts in the PromQL test language.
+PROMQLTEST_OBJS := $(patsubst %,$(B)/obj/%.o,$(wildcard tests/conformance/promqltest*.c))
+$(B)/tests/promqltest: $(PROMQLTEST_OBJS) $(B)/lib/libpromql.a $(call libfiles,$(promql_ALL))
+	@mkdir -p $(@D)
+	@echo "LINK $@"
+	@$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(promql_LINK) -lm
