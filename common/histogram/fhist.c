@@ -61,6 +61,21 @@ fhist_copy(struct arena *a, const struct fhist *h)
 	return c;
 }
 
+struct fhist *
+fhist_dup(struct arena *a, const struct fhist *h)
+{
+	struct fhist *c = fhist_copy(a, h);
+
+	if (c == NULL || c->n_custom == 0)
+		return c;
+	double *custom = arena_array(a, c->n_custom, sizeof(double));
+	if (custom == NULL)
+		return NULL;
+	memcpy(custom, c->custom, c->n_custom * sizeof(double));
+	c->custom = custom;
+	return c;
+}
+
 static int32_t
 target_index(int32_t index, int32_t shift)
 {

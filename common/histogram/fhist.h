@@ -102,8 +102,12 @@ fhist_schema_is_known(int64_t schema)
  */
 int	 fhist_validate(const struct fhist *h, struct err *err);
 
-/* Deep copies (custom is shared). */
+/*
+ * Copies. fhist_copy shares custom with h, so it must not outlive what h was
+ * made from; fhist_dup copies that too.
+ */
 struct fhist *fhist_copy(struct arena *a, const struct fhist *h);
+struct fhist *fhist_dup(struct arena *a, const struct fhist *h);
 /* Into *to, its old arrays forgotten. */
 int	 fhist_copy_into(struct arena *a, const struct fhist *h,
 	    struct fhist *to);

@@ -16,7 +16,7 @@ hist_acc_new(struct hist_acc_env *env, const struct fhist *h)
 {
 	struct hist_acc *x = arena_zalloc(env->a, sizeof(*x));
 
-	if (x == NULL || (x->sum = fhist_copy(env->a, h)) == NULL) {
+	if (x == NULL || (x->sum = fhist_dup(env->a, h)) == NULL) {
 		(void)q_nomem(env->q);
 		return NULL;
 	}

@@ -56,7 +56,7 @@ copy_series(struct query *q, const struct evaluator *ev,
 			if (s->kind[i] != K_HIST)
 				continue;
 			ht[nh] = grid[i];
-			h[nh] = fhist_copy(a, s->h[i]);
+			h[nh] = fhist_dup(a, s->h[i]);
 			if (h[nh++] == NULL)
 				return q_nomem(q);
 		}
@@ -205,7 +205,7 @@ raw_series(struct collect *c, const struct samples *s,
 			return -1;
 		for (size_t i = 0; i < s->nh; i++) {
 			t[i] = s->ht[i];
-			h[i] = fhist_copy(a, s->h[i]);
+			h[i] = fhist_dup(a, s->h[i]);
 			if (h[i] == NULL)
 				return q_nomem(c->q);
 		}

@@ -16,8 +16,6 @@ name(struct evaluator *ev, struct promql_expr *e, series_sink sink, void *ctx) \
 
 PENDING(eval_aggregate_k)
 PENDING(eval_count_values)
-PENDING(eval_call_hist)
-PENDING(eval_call_hist_quantile)
 PENDING(eval_call_label)
 PENDING(eval_call_sort)
 PENDING(eval_call_absent)

@@ -141,7 +141,7 @@ matrix_set_hist(struct matrix *m, struct pseries *s, uint32_t step,
 		if (s->h == NULL)
 			return q_nomem(m->q);
 	}
-	s->h[step] = fhist_copy(&m->mem, h);
+	s->h[step] = fhist_dup(&m->mem, h);
 	if (s->h[step] == NULL)
 		return q_nomem(m->q);
 	s->kind[step] = K_HIST;

@@ -169,7 +169,7 @@ source_memory_add(struct source_memory *m, struct labels ls, int64_t t_ms,
 		s->n++;
 	}
 	s->raw[i] = (struct raw){ t_ms, st_ms, v, NULL };
-	if (h != NULL && (s->raw[i].h = fhist_copy(&m->mem, h)) == NULL)
+	if (h != NULL && (s->raw[i].h = fhist_dup(&m->mem, h)) == NULL)
 		return -1;
 	s->encoded = false;
 	return 0;
