@@ -14,9 +14,4 @@ name(struct evaluator *ev, struct promql_expr *e, series_sink sink, void *ctx) \
 	return q_fail(ev->q, "this operator is not available yet"); \
 }
 
-PENDING(eval_aggregate_k)
-PENDING(eval_count_values)
-PENDING(eval_call_label)
-PENDING(eval_call_sort)
-PENDING(eval_call_absent)
 PENDING(eval_call_info)

@@ -347,15 +347,28 @@ lset_format(const struct symtab *t, struct lset ls, struct buf *out)
 	free(l);
 }
 
+/* As the reference keeps labels: each text behind its length. */
+static void
+add_sized(struct buf *b, struct str s)
+{
+	if (s.n < 255)
+		buf_add_byte(b, (uint8_t)s.n);
+	else {
+		buf_add_byte(b, 255);
+		buf_add_byte(b, (uint8_t)s.n);
+		buf_add_byte(b, (uint8_t)(s.n >> 8));
+		buf_add_byte(b, (uint8_t)(s.n >> 16));
+	}
+	buf_add_str(b, s);
+}
+
 uint64_t
 lset_text_hash(const struct symtab *t, struct lset ls, struct buf *scratch)
 {
 	buf_reset(scratch);
 	for (uint32_t i = 0; i < ls.n; i++) {
-		buf_add_str(scratch, symtab_text(t, ls.l[i].name));
-		buf_add_byte(scratch, 0xff);
-		buf_add_str(scratch, symtab_text(t, ls.l[i].value));
-		buf_add_byte(scratch, 0xff);
+		add_sized(scratch, symtab_text(t, ls.l[i].name));
+		add_sized(scratch, symtab_text(t, ls.l[i].value));
 	}
 	struct str s = buf_str(scratch);
 	return hash_xxh64(s.p, s.n);
