@@ -165,6 +165,26 @@ wal_find_checkpoint(int dirfd, int *index_out, char name_out[WAL_NAME_MAX],
 	return best != -1;
 }
 
+/* How many bytes from the start can be read. */
+static size_t
+readable_bytes(int fd, size_t len)
+{
+	char buf[1 << 16];
+	size_t done = 0;
+
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	while (done < len) {
+		ssize_t n = pread(fd, buf, sizeof(buf), (off_t)done);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	return done < len ? done : len;
+}
+
 int
 file_map_open(int dirfd, const char *name, struct file_map *out,
     struct err *err)
@@ -172,9 +192,10 @@ file_map_open(int dirfd, const char *name, struct file_map *out,
 	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK |
 	    O_NOFOLLOW);
 	struct stat st;
+	size_t len;
 	void *p;
 
-	*out = (struct file_map){ NULL, 0 };
+	*out = (struct file_map){ NULL, 0, 0 };
 	if (fd == -1)
 		return err_set_os(err, "open %s", name);
 	if (fstat(fd, &st) == -1) {
@@ -186,14 +207,16 @@ file_map_open(int dirfd, const char *name, struct file_map *out,
 		    name);
 		goto fail;
 	}
-	if (st.st_size > 0) {
-		p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd,
-		    0);
+	len = readable_bytes(fd, (size_t)st.st_size);
+	out->unreadable = (size_t)st.st_size - len;
+	if (len > 0) {
+		p = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
 		if (p == MAP_FAILED) {
 			(void)err_set_os(err, "map %s", name);
 			goto fail;
 		}
-		*out = (struct file_map){ p, (size_t)st.st_size };
+		out->data = p;
+		out->len = len;
 	}
 	(void)close(fd);
 	return 0;
@@ -207,5 +230,5 @@ file_map_close(struct file_map *m)
 {
 	if (m->len > 0)
 		(void)munmap((void *)(uintptr_t)m->data, m->len);
-	*m = (struct file_map){ NULL, 0 };
+	*m = (struct file_map){ NULL, 0, 0 };
 }

@@ -49,9 +49,14 @@ int	 wal_find_checkpoint(int dirfd, int *index_out,
 struct file_map {
 	const uint8_t	*data;		/* NULL when len is 0 */
 	size_t		 len;
+	size_t		 unreadable;	/* bytes of the file behind len */
 };
 
-/* Regular files only. */
+/*
+ * Regular files only. The file is read through once, so that a bad sector
+ * is met by a call that can fail and not by a signal: what lies behind it is
+ * left out of the map and counted as unreadable.
+ */
 int	 file_map_open(int dirfd, const char *name, struct file_map *out,
 	    struct err *err);
 void	 file_map_close(struct file_map *m);

@@ -116,12 +116,20 @@ load_file(int dirfd, const struct wal_segment *f, bool is_last,
 	}
 	if (head_chunks_check_header(map.data, map.len, &fault) == -1) {
 		/* A crash may leave the newest one without its header. */
-		bool empty = is_last && (map.len < 4 ||
+		bool empty = is_last && map.unreadable == 0 && (map.len < 4 ||
 		    (map.data[0] | map.data[1] | map.data[2] | map.data[3]) == 0);
 
 		file_map_close(&map);
 		if (empty && unlinkat(dirfd, f->name, 0) == 0)
 			return 1;
+		move_file(dirfd, f->name, &fault, st);
+		return 0;
+	}
+	if (map.unreadable > 0) {
+		/* Readers map the whole file: leave it to the WAL. */
+		(void)err_set(&fault, ERR_INTERNAL,
+		    "cannot be read behind offset %zu", map.len);
+		file_map_close(&map);
 		move_file(dirfd, f->name, &fault, st);
 		return 0;
 	}

@@ -245,10 +245,12 @@ set_aside(struct replay *r, int dirfd, const struct file_map *map)
 
 	for (size_t i = 0; i < r->n_bad; i++)
 		lost += r->bad[i].end - r->bad[i].start;
+	lost += map->unreadable;
 	r->stats.n_corruptions++;
 	r->stats.lost_bytes += lost;
-	if (aside_keep(dirfd, r->name, map->data, r->bad, r->n_bad, kept,
-	    &e) == -1) {
+	if ((map->unreadable > 0 ? aside_link(dirfd, r->name, kept, &e) :
+	    aside_keep(dirfd, r->name, map->data, r->bad, r->n_bad, kept,
+	    &e)) == -1) {
 		/* Without a copy the segment stays as it is. */
 		log_error("Cannot set damaged WAL data aside",
 		    F_STR("dir", r->dir), F_STR("segment", r->name),
@@ -326,8 +328,12 @@ replay_segment(struct replay *r, int dirfd, const char *dir,
 		    F_STR("segment", seg->name), F_ERR(&e));
 		return 0;
 	}
+	if (map.unreadable > 0)
+		log_warn("WAL segment cannot be read to its end",
+		    F_STR("dir", dir), F_STR("segment", seg->name),
+		    F_UINT("offset", map.len), F_UINT("bytes", map.unreadable));
 	rc = replay_records(r, &map, err);
-	if (rc == 0 && r->n_bad > 0)
+	if (rc == 0 && (r->n_bad > 0 || map.unreadable > 0))
 		set_aside(r, dirfd, &map);
 	file_map_close(&map);
 	if (rc == -1)

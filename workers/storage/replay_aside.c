@@ -75,6 +75,21 @@ aside_keep(int dirfd, const char *name, const uint8_t *data,
 }
 
 int
+aside_link(int dirfd, const char *name, char name_out[ASIDE_NAME_MAX],
+    struct err *err)
+{
+	int rc = -1;
+
+	errno = EEXIST;
+	for (int i = 0; rc == -1 && errno == EEXIST && i < ASIDE_FILES_MAX;
+	    i++) {
+		nth_name(name, i, name_out);
+		rc = linkat(dirfd, name, dirfd, name_out, 0);
+	}
+	return rc == -1 ? err_set_os(err, "link %s", name_out) : 0;
+}
+
+int
 aside_move(int dirfd, const char *name, char name_out[ASIDE_NAME_MAX],
     struct err *err)
 {

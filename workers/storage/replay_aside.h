@@ -28,6 +28,10 @@ int	 aside_keep(int dirfd, const char *name, const uint8_t *data,
 	    const struct aside_range *r, size_t n,
 	    char name_out[ASIDE_NAME_MAX], struct err *err);
 
+/* Gives the whole file a second name; its bytes are not touched. */
+int	 aside_link(int dirfd, const char *name,
+	    char name_out[ASIDE_NAME_MAX], struct err *err);
+
 /* Renames the whole file. */
 int	 aside_move(int dirfd, const char *name,
 	    char name_out[ASIDE_NAME_MAX], struct err *err);

@@ -147,7 +147,7 @@ replay_repair_segment(int dirfd, const char *name,
     const struct file_map *map, const struct aside_range *bad, size_t n_bad,
     struct err *err)
 {
-	if (n_bad == 1 && bad[0].end >= map->len)
+	if (map->unreadable == 0 && n_bad == 1 && bad[0].end >= map->len)
 		return cut_tail(dirfd, name, bad[0].start, err);
 	return rewrite(dirfd, name, map, bad, n_bad, err);
 }

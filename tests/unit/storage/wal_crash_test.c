@@ -42,7 +42,21 @@ static struct {
 	int		at;	/* the call that meets its fate, from 1 */
 	enum fate	fate;
 	int		calls;
+	off_t		bad_from;	/* offset that cannot be read, 0 = none */
 } plan;
+
+ssize_t
+pread(int fd, void *p, size_t n, off_t off)
+{
+	if (plan.bad_from > 0 && off + (off_t)n > plan.bad_from) {
+		if (off >= plan.bad_from) {
+			errno = EIO;
+			return -1;
+		}
+		n = (size_t)(plan.bad_from - off);
+	}
+	return syscall(SYS_pread64, fd, p, n, off);
+}
 
 static enum fate
 next_call(void)
@@ -429,6 +443,37 @@ test_interrupted_repair(void **state)
 	(void)munmap(p, sizeof(*p));
 }
 
+/* A bad sector: what is before it is kept, the file is set aside whole. */
+static void
+test_unreadable(void **state)
+{
+	struct progress *p = shared_progress();
+	struct found all, got;
+	struct replay_stats st;
+	struct stat sb;
+	char path[64];
+	int dirfd = make_dir(path);
+
+	(void)state;
+	plan.at = 0;
+	write_in_child(dirfd, COMPRESS_NONE, p, 0, PASS);
+	replay(dirfd, &all, &st);
+	plan.bad_from = 20000;
+	replay(dirfd, &got, &st);
+	plan.bad_from = 0;
+	assert_int_equal(st.n_corruptions, st.n_segments);
+	assert_true(got.n[0] == all.n[0] && got.n[BATCHES - 1] == 0);
+	assert_int_equal(fstatat(dirfd, "00000000.corrupt", &sb, 0), 0);
+	assert_int_equal(sb.st_size, 2 * WAL_PAGE_BYTES);
+	replay(dirfd, &all, &st);
+	assert_int_equal(st.n_corruptions, 0);
+	assert_memory_equal(&all, &got, sizeof(got));
+	empty_dir(dirfd);
+	(void)rmdir(path);
+	(void)close(dirfd);
+	(void)munmap(p, sizeof(*p));
+}
+
 static void
 no_log(void *arg, enum log_level level, const char *line, size_t n)
 {
@@ -445,6 +490,7 @@ main(void)
 		cmocka_unit_test(test_crash),
 		cmocka_unit_test(test_failure),
 		cmocka_unit_test(test_interrupted_repair),
+		cmocka_unit_test(test_unreadable),
 	};
 
 	log_open("test", LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT, no_log, NULL);
