@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "common/base/buf.h"
+#include "common/base/quote.h"
 #include "common/histogram/fhist.h"
 
 struct anno {
@@ -38,38 +39,13 @@ add_g(struct buf *b, double v)
 	fhist_add_g(b, v);
 }
 
-/* Go's %q for what label values and names may hold. */
-static void
-add_quoted(struct buf *b, struct str s)
-{
-	buf_add_byte(b, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c == '"' || c == '\\') {
-			buf_add_byte(b, '\\');
-			buf_add_byte(b, c);
-		} else if (c == '\n')
-			buf_add_c(b, "\\n");
-		else if (c == '\t')
-			buf_add_c(b, "\\t");
-		else if (c == '\r')
-			buf_add_c(b, "\\r");
-		else if (c < 0x20 || c == 0x7f)
-			buf_printf(b, "\\x%02x", c);
-		else
-			buf_add_byte(b, c);
-	}
-	buf_add_byte(b, '"');
-}
-
 static void
 add_metric(struct buf *b, struct str metric)
 {
 	if (metric.n == 0)
 		return;
 	buf_add_c(b, " for metric name ");
-	add_quoted(b, metric);
+	quote_add(b, metric);
 }
 
 static const char *const heads[ANNO_N] = {
@@ -136,7 +112,7 @@ format(struct buf *b, enum anno_kind kind, struct str s, struct str s2,
 		add_g(b, f);
 		break;
 	case ANNO_BAD_BUCKET:
-		add_quoted(b, s);
+		quote_add(b, s);
 		add_metric(b, s2);
 		break;
 	case ANNO_MIXED_FLOATS_HISTOGRAMS:
@@ -146,12 +122,12 @@ format(struct buf *b, enum anno_kind kind, struct str s, struct str s2,
 	case ANNO_START_TIME_OVERLAP:
 	case ANNO_POSSIBLE_NON_COUNTER:
 	case ANNO_IGNORED_IN_MIXED_RANGE:
-		add_quoted(b, s);
+		quote_add(b, s);
 		break;
 	case ANNO_POSSIBLE_NON_COUNTER_TYPE:
-		add_quoted(b, s2);
+		quote_add(b, s2);
 		buf_add_c(b, ": ");
-		add_quoted(b, s);
+		quote_add(b, s);
 		break;
 	case ANNO_MIXED_CLASSIC_NATIVE:
 	case ANNO_FORCED_MONOTONIC:
@@ -166,7 +142,7 @@ format(struct buf *b, enum anno_kind kind, struct str s, struct str s2,
 		buf_add_str(b, s);
 		break;
 	case ANNO_INCOMPATIBLE_TYPES:
-		add_quoted(b, s2);
+		quote_add(b, s2);
 		buf_add_c(b, ": ");
 		buf_add_str(b, s);
 		break;

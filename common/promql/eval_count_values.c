@@ -12,6 +12,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/float_text.h"
+#include "common/base/quote.h"
 #include "common/promql/grouping.h"
 
 struct count_values {
@@ -87,9 +88,16 @@ eval_count_values(struct evaluator *ev, struct promql_expr *e,
 	int rc = -1;
 
 	x.label = p->string;
-	if (!label_name_is_valid(x.label))
-		return q_fail(ev->q, "invalid label name \"%.*s\"",
-		    STR_ARG(x.label));
+	if (!label_name_is_valid(x.label)) {
+		struct buf b;
+
+		buf_init(&b, 0);
+		quote_add(&b, x.label);
+		(void)q_fail(ev->q, "invalid label name %.*s",
+		    STR_ARG(buf_str(&b)));
+		buf_clear(&b);
+		return -1;
+	}
 	matrix_init(&x.out, ev->q, ev->n_steps);
 	if (grouping_init(&x.grouping, ev->q, e, &x.label) == 0)
 		rc = eval_push(ev, e->agg.expr, count_values_sink, &x);
