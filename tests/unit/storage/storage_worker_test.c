@@ -5,11 +5,12 @@
  * supervisor, its scrape worker and its reader: what is acknowledged is
  * visible and survives kill -9; what is sent again counts as stored; a dead
  * scrape worker's series get stale markers; a protocol fault costs the
- * sender its channel only. Needs build/libexec/storage beside build/tests.
+ * sender its channel only; a full disk and a full head refuse, and heal. Needs build/libexec/storage beside build/tests.
  */
 
 #include "tests/unit/storage/head_twin.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -34,6 +35,7 @@ struct harness {
 	char			 dir[64];
 	char			 program[4096];
 	pid_t			 pid;
+	const char		*head_bytes;
 	int			 log[2];
 	struct ipc_channel	*sup, *scrape, *query;
 	struct msg_attached	 attached;
@@ -202,7 +204,7 @@ send_attach(struct harness *h)
 	buf_init(&b, 0);
 	buf_add(&b, &a, sizeof(a));
 	wire_put_u32(&b, 3);
-	put_pair(&b, "brazier.head.max-bytes", "67108864");
+	put_pair(&b, "brazier.head.max-bytes", h->head_bytes);
 	put_pair(&b, "query.timeout", "2m");
 	put_pair(&b, "log.level", "warn");
 	wire_put_u32(&b, 3);
@@ -274,6 +276,7 @@ start(struct harness *h)
 			(void)dup2(fds[1], 3);
 		else
 			(void)fcntl(3, F_SETFD, 0);
+		(void)signal(SIGXFSZ, SIG_IGN);
 		(void)execl(h->program, "storage", (char *)NULL);
 		_exit(127);
 	}
@@ -414,6 +417,7 @@ setup(void **state)
 	ssize_t n;
 
 	memset(&h, 0, sizeof(h));
+	h.head_bytes = "67108864";
 	n = readlink("/proc/self/exe", h.program, sizeof(h.program) - 32);
 	if (n <= 0)
 		return -1;
@@ -564,6 +568,72 @@ test_stale_and_violation(void **state)
 	stop(h);
 }
 
+static void
+limit_files(struct harness *h, rlim_t bytes)
+{
+	const struct rlimit r = { bytes, RLIM_INFINITY };
+
+	assert_int_equal(prlimit(h->pid, RLIMIT_FSIZE, &r, NULL), 0);
+}
+
+/* Nothing is acknowledged while the WAL cannot grow; then all of it is. */
+static void
+test_full_disk(void **state)
+{
+	struct harness *h = *state;
+	int64_t end;
+
+	if (access(h->program, X_OK) == -1)
+		skip();
+	start(h);
+	declare(h, 1, 1001);
+	batch(h, 1, T0, 1000, 1, 0);
+	assert_true(wait_ack(h, 1));
+	limit_files(h, 1000);
+	for (uint64_t k = 2; k <= 5; k++)
+		batch(h, k, T0 + (int64_t)k * 1000, 1000, 1, 0);
+	for (end = mono_now().ns + 300000000LL; mono_now().ns < end; ) {
+		const struct timeval tv = { 0, 20000 };
+
+		(void)event_base_loopexit(h->base, &tv);
+		(void)event_base_loop(h->base, EVLOOP_ONCE);
+	}
+	assert_int_equal(h->acked, 1);
+	(void)sum_all(h, 1000, 1);
+	limit_files(h, RLIM_INFINITY);
+	assert_true(wait_ack(h, 5));
+	assert_int_equal(h->ack.stored, 1000);
+	(void)sum_all(h, 1000, 5);
+	kill9(h);
+	start(h);
+	(void)sum_all(h, 1000, 5);
+	stop(h);
+}
+
+/* New series are refused, known ones go on. */
+static void
+test_full_head(void **state)
+{
+	struct harness *h = *state;
+	uint32_t limited = 0;
+
+	if (access(h->program, X_OK) == -1)
+		skip();
+	h->head_bytes = "4194304";
+	start(h);
+	declare(h, 1, 30001);
+	for (uint64_t k = 1; k <= 3; k++) {
+		batch(h, k, T0 + (int64_t)k * 1000, 30000, 1, 0);
+		assert_true(wait_ack(h, k));
+		assert_true(h->ack.limit.count > 1000);
+		assert_int_equal(h->ack.stored + h->ack.limit.count, 30000);
+		assert_true(limited == 0 || h->ack.limit.count == limited);
+		limited = h->ack.limit.count;
+		assert_int_equal(h->ack.limit.id, 30000 - limited + 1);
+	}
+	stop(h);
+}
+
 int
 main(void)
 {
@@ -572,6 +642,10 @@ main(void)
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_stale_and_violation,
 		    setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_disk, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_full_head, setup,
+		    teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
