@@ -106,6 +106,8 @@ replay_samples(struct replay *r, struct err *fault, struct err *err)
 	    fault)) > 0) {
 		size_t kept = 0;
 
+		for (int i = 0; i < n; i++)
+			replay_refs_prefetch(&r->refs, s[i].ref);
 		for (int i = 0; i < n; i++) {
 			s[kept] = s[i];
 			kept += resolve(r, &s[kept].ref);

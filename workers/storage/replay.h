@@ -35,7 +35,7 @@
 struct replay_sink {
 	void	*arg;
 	/*
-	 * A series record. Gives a handle: any number below REPLAY_SKIP.
+	 * A series record. Gives a handle: any number below REPLAY_SKIP - 1.
 	 * Labels that are known already come under another ref when a series
 	 * was forgotten and came again: give the same handle, and the later
 	 * ref means the first series. labels live until the call returns.

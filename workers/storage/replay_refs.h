@@ -3,9 +3,10 @@
 #define BRAZIER_WORKERS_STORAGE_REPLAY_REFS_H
 
 /*
- * Series refs of a WAL to the handles of replay's caller: a hash table in
- * which refs that follow each other lie side by side, since they stand side
- * by side in sample records too.
+ * Series refs of a WAL to the handles of replay's caller. Refs count up from
+ * 1, and sample records name them in order: most of them are an index into
+ * an array. Those that are too far above the number of series (old heads
+ * with much churn, or damage) live in a hash table.
  */
 
 #include <stdbool.h>
@@ -13,49 +14,63 @@
 #include <stdint.h>
 
 struct replay_ref {
-	uint64_t	ref;		/* 0 = empty */
-	uint64_t	handle;
+	uint64_t	ref;
+	uint64_t	stored;		/* 0 = empty slot */
 };
 
 struct replay_refs {
+	/* handle + 2, so that 0 is none; handles wrap. */
+	uint64_t		*dense;
+	size_t			 n_dense;
+	size_t			 n;		/* refs in all */
+
 	struct replay_ref	*slot;
-	size_t			 n;
-	size_t			 mask;	/* slots - 1; 0 while empty */
-	bool			 has_zero;
-	uint64_t		 zero_handle;	/* of ref 0, which no one uses */
+	size_t			 n_hashed;
+	size_t			 mask;		/* slots - 1; 0 while empty */
 };
 
-#define REPLAY_REFS_INIT { NULL, 0, 0, false, 0 }
+#define REPLAY_REFS_INIT { NULL, 0, 0, NULL, 0, 0 }
 
 void	 replay_refs_clear(struct replay_refs *r);
-/* Sets or replaces. -1 when memory is out. */
+/*
+ * Sets or replaces; handle is anything but UINT64_MAX - 1. -1 when memory is
+ * out.
+ */
 int	 replay_refs_put(struct replay_refs *r, uint64_t ref,
 	    uint64_t handle);
 
 static inline size_t
 replay_refs_home(const struct replay_refs *r, uint64_t ref)
 {
-	uint64_t h = (ref >> 3) * 0x9e3779b97f4a7c15ULL;
-
-	return (size_t)((h >> 29 & ~UINT64_C(7)) | (ref & 7)) & r->mask;
+	return (size_t)(ref * 0x9e3779b97f4a7c15ULL >> 24) & r->mask;
 }
 
+/* Ahead of a get, by some refs. */
+static inline void
+replay_refs_prefetch(const struct replay_refs *r, uint64_t ref)
+{
+	if (ref >= r->n_dense && r->mask != 0)
+		__builtin_prefetch(&r->slot[replay_refs_home(r, ref)]);
+}
+
+/* False when the ref was never put. */
 static inline bool
 replay_refs_get(const struct replay_refs *r, uint64_t ref,
     uint64_t *handle_out)
 {
-	if (ref == 0 || r->mask == 0) {
-		*handle_out = r->zero_handle;
-		return ref == 0 && r->has_zero;
+	size_t i;
+
+	if (ref < r->n_dense && r->dense[ref] != 0) {
+		*handle_out = r->dense[ref] - 2;
+		return true;
 	}
-	for (size_t i = replay_refs_home(r, ref);; i = (i + 1) & r->mask) {
-		if (r->slot[i].ref == ref) {
-			*handle_out = r->slot[i].handle;
-			return true;
-		}
-		if (r->slot[i].ref == 0)
-			return false;
-	}
+	if (r->mask == 0)
+		return false;
+	i = replay_refs_home(r, ref);
+	while (r->slot[i].stored != 0 && r->slot[i].ref != ref)
+		i = (i + 1) & r->mask;
+	*handle_out = r->slot[i].stored - 2;
+	return r->slot[i].stored != 0;
 }
 
 #endif
