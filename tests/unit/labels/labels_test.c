@@ -92,7 +92,7 @@ test_names(void **state)
 }
 
 static void
-check_twin(struct labels_builder *b, char names[][8],
+check_twin(struct labels_builder *b, char names[][16],
     const char *values[TWIN_NAMES])
 {
 	struct labels ls = labels_builder_labels(b);
@@ -114,7 +114,7 @@ test_builder_against_twin(void **state)
 {
 	static const char *const some[] = { "x", "yy", "zzz" };
 	const char *values[TWIN_NAMES] = { NULL };
-	char names[TWIN_NAMES][8];
+	char names[TWIN_NAMES][16];
 	struct labels_builder b;
 	unsigned seed = 42, k, what;
 	struct str got;
