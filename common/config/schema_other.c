@@ -158,6 +158,8 @@ tsdb_check(struct cfg_reader *r, struct cfg_val *v)
 	const struct cfg_val *floats = cfg_get(cfg_get(v, "chunk_encoding"),
 	    "floats");
 
+	cfg_get(v, "outofordertimewindow")->u.i = cfg_get_int(v,
+	    "out_of_order_time_window");
 	if (floats->u.s.n == 0 || str_eq_c(floats->u.s, "xor") ||
 	    str_eq_c(floats->u.s, "xor2"))
 		return 0;
@@ -166,7 +168,9 @@ tsdb_check(struct cfg_reader *r, struct cfg_val *v)
 	    "entirely, got ");
 }
 
+/* The first is the second in milliseconds, as the reference shows it. */
 static const struct cfg_field tsdb_fields[] = {
+	F("outofordertimewindow", cfg_int, 0),
 	F("out_of_order_time_window", cfg_duration, CFG_OMIT),
 	F("stale_series_compaction_threshold", cfg_float, CFG_OMIT),
 	F("chunk_encoding", chunk_encoding_type, CFG_OMIT),

@@ -286,14 +286,20 @@ decode_measure(struct cfg_reader *r, const struct yaml_node *n,
 	return rc == 0 ? 0 : cfg_fail(r, n->line, "%s", e.text);
 }
 
-/* Anchored and dot matching newline, as where it will be used. */
+/* Wrapped as the reference does it, because its errors show that. */
 static int
 check_regex(struct cfg_reader *r, const struct yaml_node *n)
 {
 	struct err e = ERR_INIT;
-	struct regex *re = regex_new(n->value,
-	    REGEX_ANCHORED | REGEX_DOTALL, &e);
+	struct regex *re;
+	struct buf text;
 
+	buf_init(&text, 0);
+	buf_add_c(&text, "^(?s:");
+	buf_add_str(&text, n->value);
+	buf_add_c(&text, ")$");
+	re = regex_new(buf_str(&text), 0, &e);
+	buf_clear(&text);
 	if (re == NULL)
 		return cfg_fail(r, n->line, "%s", e.text);
 	regex_free(re);
@@ -645,7 +651,10 @@ cfg_is_zero(const struct cfg_val *v)
 		return v->u.node == NULL;
 	case CFG_STRUCT:
 		for (i = 0; i < v->type->n_fields; i++)
-			if (!cfg_is_zero(&v->u.fields[i]))
+			/* A pointer to zero is not zero. */
+			if ((v->type->fields[i].flags & CFG_PTR) ?
+			    !v->u.fields[i].is_nil :
+			    !cfg_is_zero(&v->u.fields[i]))
 				return false;
 		return true;
 	default:

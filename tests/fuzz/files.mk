@@ -22,6 +22,12 @@ fuzz_http_NEEDS := http base
 FUZZERS += fuzz_promql_parse
 fuzz_promql_parse_NEEDS := promql tsdb labels base
 
+FUZZERS += fuzz_config
+fuzz_config_NEEDS := configfile
+
+FUZZERS += fuzz_relabel
+fuzz_relabel_NEEDS := labels base
+
 $(foreach p,$(FUZZERS),$(eval $(call TESTPROG_rules,$(p),fuzz,-fsanitize=fuzzer)))
 
 .PHONY: fuzz-programs

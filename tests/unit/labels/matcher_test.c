@@ -53,6 +53,8 @@ test_bad_regex(void **state)
 	assert_int_equal(matcher_init(&m, MATCH_REGEXP, STR_LIT("a"),
 	    STR_LIT("a("), &err), -1);
 	assert_int_equal(err.kind, ERR_BAD_DATA);
+	assert_string_equal(err.text,
+	    "error parsing regexp: missing closing ): `a(`");
 }
 
 static void
