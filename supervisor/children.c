@@ -365,8 +365,10 @@ on_committed(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 static void
 on_stopped(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 {
+	struct child *c = ctx;
+
 	/* The end itself is seen when the process is reaped. */
-	(void)ctx;
+	c->said_stopped = true;
 	(void)ch;
 	(void)m;
 }
@@ -583,7 +585,7 @@ child_clear_process(struct child *c)
 	c->ready = c->running = false;
 	c->generation = 0;
 	c->kill_reason = NULL;
-	c->channel_lost = false;
+	c->channel_lost = c->said_stopped = false;
 	memset(&c->attached, 0, sizeof(c->attached));
 }
 
@@ -783,6 +785,8 @@ child_on_death(struct child *c, int status, uint64_t oom_before)
 	enum peer_cause cause = death_cause(c, status, oom_before);
 	int64_t lived_ms = mono_sub_ns(mono_now(), c->started) / 1000000;
 	bool stopping = c->state == CHILD_STOPPING;
+	bool by_itself = c->said_stopped && c->kill_reason == NULL &&
+	    WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	pid_t pid = c->pid;
 	char name[32];
 
@@ -801,6 +805,13 @@ child_on_death(struct child *c, int status, uint64_t oom_before)
 			log_warn("Worker has ended", F_STR("role",
 			    child_name(c, name)), F_STR("cause", c->last_cause));
 		stop_on_death(sup);
+		return;
+	}
+	if (by_itself && lived_ms >= 1000) {
+		/* Used up, on purpose: no harm, no back-off. */
+		log_info("Worker has finished, replacing it",
+		    F_STR("role", child_name(c, name)));
+		child_start(c);
 		return;
 	}
 	log_error("Worker has ended, restarting it",

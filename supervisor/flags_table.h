@@ -47,10 +47,10 @@ X(VERSION, "version", BOOL, NULL, BOTH, FA_LIBRARY, "2.42", NULL, \
     "Show the version and end.") \
 X(CONFIG_FILE, "config.file", STRING, "prometheus.yml", BOTH, FA_NONE, "seed", NULL, \
     "Configuration file.") \
-X(CONFIG_AUTO_RELOAD, "config.auto-reload", BOOL, "false", BOTH, FA_NO_EFFECT, "3.14", NULL, \
+X(CONFIG_AUTO_RELOAD, "config.auto-reload", BOOL, "false", BOTH, FA_NONE, "3.14", NULL, \
     "Reload when the configuration or a file that it names changes.") \
 X(CONFIG_AUTO_RELOAD_INTERVAL, "config.auto-reload-interval", DURATION, "30s", BOTH, \
-    FA_NO_EFFECT, "3.14", NULL, "How often to look for such changes; at least 1s.") \
+    FA_NONE, "3.14", NULL, "How often to look for such changes; at least 1s.") \
 X(WEB_LISTEN_ADDRESS, "web.listen-address", STRINGS, "0.0.0.0:9090", BOTH, FA_REPEAT, "seed", NULL, \
     "Address (host:port) for the user interface, the API and telemetry.") \
 X(AUTO_GOMAXPROCS, "auto-gomaxprocs", BOOL, "true", BOTH, FA_NONE, "3.14", NULL, \

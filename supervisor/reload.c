@@ -365,8 +365,7 @@ reload_on_loaded(struct child *c, struct ipc_msg *m)
 	wire_reader_init(&reader, msg + 1, m->n - sizeof(*msg));
 	why = wire_get_str(&reader);
 	log_warnings(&reader);
-	for (uint32_t n = wire_get_count(&reader, 4); n > 0; n--)
-		(void)wire_get_str(&reader);
+	auto_reload_files(msg->ok == 1 ? r->sup->auto_reload : NULL, &reader);
 	if (!wire_end(&reader)) {
 		ipc_violation(c->ch, m, "malformed");
 		return;

@@ -286,6 +286,7 @@ supervisor_start(struct supervisor *sup)
 	    children_new(sup, &err) == -1)
 		goto fail;
 	sup->broker = broker_state_new(sup);
+	sup->auto_reload = auto_reload_new(sup);
 	if (sandbox_supervisor(&err) == -1)
 		goto fail;
 	sup->exit_code = 0;
@@ -303,6 +304,7 @@ supervisor_free(struct supervisor *sup)
 	control_close(sup->control);
 	children_free(sup);
 	broker_state_free(sup->broker);
+	auto_reload_free(sup->auto_reload);
 	listeners_close(&sup->listeners);
 	dirlock_close(&sup->dirlock);
 	for (int i = 0; i < ROLE_COUNT; i++)

@@ -35,6 +35,8 @@
 struct event;
 struct event_base;
 struct metrics;
+struct wire_reader;
+struct auto_reload;
 struct broker_state;
 struct control;
 struct reload;
@@ -83,6 +85,7 @@ struct child {
 	struct event		*restart_timer;
 	struct event		*kill_timer;
 	const char		*kill_reason;	/* why we killed it */
+	bool			 said_stopped;	/* STOPPED came */
 	bool			 channel_lost;	/* it closed its end first */
 	enum peer_cause		 kill_cause;
 	char			 last_cause[160]; /* of the last death */
@@ -127,6 +130,7 @@ struct supervisor {
 	struct msg_progress		 replay;
 
 	struct reload			*reload;	/* the one under way */
+	struct auto_reload		*auto_reload;	/* NULL = off */
 	struct broker_state		*broker;
 	struct control			*control;
 	/* stop */
@@ -209,6 +213,14 @@ void	 reload_on_death(struct child *c, const char *cause);
 void	 reload_catch_up(struct child *c);
 /* Forgets waiting requests, answering each. */
 void	 reload_cancel_all(struct supervisor *sup, const char *why);
+
+/* --- auto_reload.c --- */
+
+/* NULL when the flag is off. */
+struct auto_reload *auto_reload_new(struct supervisor *sup);
+void	 auto_reload_free(struct auto_reload *a);
+/* Takes the list of files of a good load; a may be NULL. */
+void	 auto_reload_files(struct auto_reload *a, struct wire_reader *r);
 
 /* --- stop.c --- */
 
