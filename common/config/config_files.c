@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/base/quote.h"
+#include "common/config/blob/scrape_conf.h"
 #include "common/config/config.h"
 #include "common/config/schema.h"
 
@@ -200,6 +201,87 @@ check_named_files(const struct file_check *fc, const struct config *c)
 	return 0;
 }
 
+/* --- what relabelling makes of static targets --- */
+
+static int
+target_fault(const struct file_check *fc, const struct target_group *g,
+    size_t i, struct str address)
+{
+	struct config_fault *fault = &fc->out->fault;
+	struct buf q;
+
+	buf_init(&q, 600);
+	quote_add(&q, address);
+	(void)err_set(&fault->err, ERR_BAD_DATA, "instance %zu in group "
+	    "%.*s: %.*s is not a valid hostname", i, STR_ARG(g->source),
+	    STR_ARG(buf_str(&q)));
+	buf_clear(&q);
+	(void)snprintf(fault->file, sizeof(fault->file), "%s", fc->main_file);
+	return -1;
+}
+
+static int
+check_group(const struct file_check *fc, const struct scrape_conf *job,
+    const struct target_group *g, struct labels_builder *b, struct arena *a)
+{
+	struct str address;
+	size_t i, j;
+	char *name;
+
+	for (i = 0; i < g->targets.n; i++) {
+		arena_reset(a);
+		labels_builder_reset(b, (struct labels){ g->labels,
+		    g->n_labels });
+		labels_builder_set(b, STR_LIT(LABEL_ADDRESS), g->targets.s[i]);
+		labels_builder_set(b, STR_LIT(LABEL_JOB), job->job_name);
+		labels_builder_set(b, STR_LIT("__metrics_path__"),
+		    job->metrics_path);
+		labels_builder_set(b, STR_LIT("__scheme__"), job->scheme);
+		for (j = 0; j < job->n_params; j++) {
+			name = arena_printf(a, "__param_%.*s",
+			    STR_ARG(job->params[j].name));
+			if (name != NULL && job->params[j].values.n > 0)
+				labels_builder_set(b, str_c(name),
+				    job->params[j].values.s[0]);
+		}
+		if (!relabel_apply(&job->relabel, b, a))
+			continue;
+		address = labels_builder_get(b, STR_LIT(LABEL_ADDRESS));
+		if (memchr(address.p, '/', address.n) != NULL)
+			return target_fault(fc, g, i, address);
+	}
+	return 0;
+}
+
+static int
+check_targets(const struct file_check *fc, const struct config *c)
+{
+	struct scrape_confs cs;
+	struct labels_builder b;
+	struct arena a;
+	struct buf blob;
+	size_t i, j;
+	int rc;
+
+	scrape_confs_init(&cs);
+	labels_builder_init(&b);
+	arena_init(&a, 0);
+	buf_init(&blob, 0);
+	rc = config_blob_scrape(c, &blob, &fc->out->fault.err);
+	if (rc == 0)
+		rc = scrape_confs_decode(&cs, buf_str(&blob),
+		    &fc->out->fault.err);
+	for (i = 0; rc == 0 && i < cs.n_jobs; i++)
+		for (j = 0; rc == 0 && j < cs.jobs[i].n_groups; j++)
+			rc = check_group(fc, &cs.jobs[i],
+			    &cs.jobs[i].groups[j], &b, &a);
+	buf_clear(&blob);
+	arena_clear(&a);
+	labels_builder_clear(&b);
+	scrape_confs_clear(&cs);
+	return rc;
+}
+
 static struct str
 process_env(void *arg, struct str name)
 {
@@ -228,6 +310,8 @@ config_check_file(const char *path, unsigned flags, struct config_report *out)
 	    &out->fault);
 	if (rc == 0 && !(flags & CONFIG_CHECK_SYNTAX))
 		rc = check_named_files(&fc, &c);
+	if (rc == 0)
+		rc = check_targets(&fc, &c);
 	for (i = 0; i < c.warnings.n; i++)
 		if (conf_list_add(&out->warnings, c.warnings.s[i]) == -1)
 			break;
