@@ -568,6 +568,79 @@ test_stale_and_violation(void **state)
 	stop(h);
 }
 
+/* Samples that all series have; fails when they differ (half a batch). */
+static size_t
+count_all(struct harness *h)
+{
+	struct arena a;
+	struct postings all;
+	struct head_capture *cap;
+	struct read_back b = { 0 };
+	struct err err = ERR_INIT;
+	size_t n = 0;
+
+	arena_init(&a, 0);
+	head_reader_begin(&h->reader);
+	assert_int_equal(head_match(&h->reader, &a, NULL, 0, &all, &err), 0);
+	assert_int_equal(head_reader_capture(&h->reader, &a, all, &cap,
+	    &err), 0);
+	for (size_t i = 0; i < all.n; i++) {
+		b.n = 0;
+		assert_int_equal(read_series(&h->reader, &cap[i], &h->files,
+		    &b, &err), 0);
+		if (i == 0)
+			n = b.n;
+		assert_int_equal(b.n, n);
+	}
+	head_reader_end(&h->reader);
+	read_back_clear(&b);
+	arena_clear(&a);
+	return n;
+}
+
+/*
+ * Killed at any moment, with batches on their way: what was acknowledged is
+ * there, every batch whole or not at all; the rest is sent again.
+ */
+static void
+test_kill_anywhere(void **state)
+{
+	struct harness *h = *state;
+	struct rnd r = { rnd_seed() };
+	uint64_t sent = 0, acked = 0;
+
+	if (access(h->program, X_OK) == -1)
+		skip();
+	for (int round = 0; round < 12; round++) {
+		uint64_t until;
+		size_t there;
+
+		start(h);
+		there = sent == 0 ? 0 : count_all(h);
+		assert_true(there >= acked && there <= sent);
+		h->acked = acked;
+		declare(h, 1, 2001);
+		for (uint64_t k = acked + 1; k <= sent; k++)
+			batch(h, k, T0 + (int64_t)k * 5000, 2000, (double)k,
+			    SAMPLES_RESEND);
+		until = sent + 10;
+		while (sent < until) {
+			sent++;
+			batch(h, sent, T0 + (int64_t)sent * 5000, 2000,
+			    (double)sent, 0);
+		}
+		while (h->acked < sent - rnd(&r, 10)) {
+			(void)wait_ack(h, h->acked + 1);
+			(void)usleep(rnd(&r, 400));
+		}
+		acked = h->acked;
+		kill9(h);
+	}
+	start(h);
+	assert_true(count_all(h) >= acked);
+	stop(h);
+}
+
 static void
 limit_files(struct harness *h, rlim_t bytes)
 {
@@ -642,6 +715,8 @@ main(void)
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_stale_and_violation,
 		    setup, teardown),
+		cmocka_unit_test_setup_teardown(test_kill_anywhere, setup,
+		    teardown),
 		cmocka_unit_test_setup_teardown(test_full_disk, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_full_head, setup,
