@@ -7,6 +7,7 @@
  */
 #include "ipc/worker.h"
 
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include <errno.h>
@@ -665,6 +666,8 @@ worker_main(const struct worker_role *role, void *ctx)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	/* started from a descriptor, older kernels name us by its number */
+	(void)prctl(PR_SET_NAME, role_name(role->role));
 	log_open(role_name(role->role), LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT,
 	    NULL, NULL);
 	buf_init(&w.options_text, 0);

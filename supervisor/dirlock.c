@@ -66,9 +66,15 @@ open_dir(struct dirlock *d, const char *path, const struct identity *id,
 		return err_set_os(err, "open %s", path);
 	if (!id->switches)
 		return 0;
+	if (fstat(d->dir_fd, &st) == -1)
+		return err_set_os(err, "stat %s", path);
+	/* Made for us beforehand: root's, and nothing of a database in it. */
+	if (st.st_uid == 0 && faccessat(d->dir_fd, "wal", F_OK, 0) == -1 &&
+	    faccessat(d->dir_fd, "chunks_head", F_OK, 0) == -1)
+		made = true;
 	if (made && fchown(d->dir_fd, id->uid, id->gid) == -1)
 		return err_set_os(err, "chown %s", path);
-	if (fstat(d->dir_fd, &st) == 0 && st.st_uid != id->uid)
+	if (!made && st.st_uid != id->uid)
 		log_warn("The data directory belongs to another user",
 		    F_STR("path", path), F_UINT("owner_uid", st.st_uid),
 		    F_STR("user", id->name));

@@ -123,25 +123,23 @@ close_object(struct buf *out)
 	buf_add_byte(out, '}');
 }
 
+/* What the kernel says of the process. */
 static void
 add_facts(struct buf *out, pid_t pid)
 {
 	struct proc_facts p = proc_facts_read(pid);
 
-	json_add_key(out, "cpuSeconds");
+	json_add_key(out, "cpu_seconds");
 	buf_printf(out, "%.2f,", p.cpu_seconds);
-	add_number(out, "rssBytes", p.rss_bytes);
-	add_number(out, "sharedBytes", p.shared_bytes);
-	add_number(out, "dataBytes", p.data_bytes);
-	json_add_key(out, "kernel");
-	buf_add_byte(out, '{');
+	add_number(out, "rss_bytes", p.rss_bytes);
+	add_number(out, "shared_bytes", p.shared_bytes);
+	add_number(out, "data_bytes", p.data_bytes);
 	add_number(out, "uid", p.uid);
-	add_number(out, "seccomp", p.seccomp);
-	add_number(out, "noNewPrivs", p.no_new_privs);
 	add_number(out, "threads", p.threads);
-	json_add_key(out, "capEff");
-	buf_printf(out, "\"%016" PRIx64 "\"", p.capabilities);
-	buf_add_c(out, "},");
+	add_bool(out, "seccomp", p.seccomp == 2);
+	add_bool(out, "no_new_privs", p.no_new_privs == 1);
+	json_add_key(out, "capabilities");
+	buf_printf(out, "\"%016" PRIx64 "\",", p.capabilities);
 }
 
 static const char *
@@ -159,43 +157,39 @@ add_child(struct buf *out, const struct child *c)
 {
 	int64_t up_ms = c->pid == 0 ? 0 :
 	    mono_sub_ns(mono_now(), c->started) / 1000000;
+	char name[32];
 
 	buf_add_byte(out, '{');
+	add_text(out, "name", child_name(c, name));
 	add_text(out, "role", role_name(c->role));
 	add_number(out, "instance", c->instance);
 	add_number(out, "pid", (uint64_t)c->pid);
 	add_text(out, "state", state_name(c));
-	add_number(out, "uptimeMs", (uint64_t)up_ms);
+	add_number(out, "uptime_ms", (uint64_t)up_ms);
 	add_number(out, "restarts", c->restarts);
-	add_text(out, "lastCause", c->last_cause);
+	add_text(out, "last_cause", c->last_cause);
 	add_number(out, "generation", c->generation);
-	add_number(out, "limitBytes", c->memory_limit);
+	add_number(out, "limit_bytes", c->memory_limit);
 	add_facts(out, c->pid);
-	json_add_key(out, "reported");
-	buf_add_byte(out, '{');
-	add_number(out, "landlockAbi", c->attached.landlock_abi);
-	add_number(out, "seccomp", c->attached.seccomp);
-	add_number(out, "uid", c->attached.uid);
+	/* what the worker itself reported when it was locked in */
+	add_number(out, "landlock_abi", c->attached.landlock_abi);
 	add_text(out, "missing", c->missing);
 	close_object(out);
-	buf_add_byte(out, '}');
 }
 
 static void
 add_self(struct buf *out, const struct supervisor *sup)
 {
+	json_add_key(out, "supervisor");
 	buf_add_byte(out, '{');
-	add_text(out, "role", role_name(ROLE_SUPERVISOR));
-	add_number(out, "instance", 0);
+	add_text(out, "name", role_name(ROLE_SUPERVISOR));
 	add_number(out, "pid", (uint64_t)getpid());
 	add_text(out, "state", "running");
-	add_number(out, "uptimeMs", (uint64_t)(wall_now_ms() - sup->start_ms));
-	add_number(out, "restarts", 0);
-	add_text(out, "lastCause", "");
+	add_number(out, "uptime_ms", (uint64_t)(wall_now_ms() - sup->start_ms));
 	add_number(out, "generation", sup->generation);
-	add_number(out, "limitBytes", 0);
 	add_facts(out, getpid());
 	close_object(out);
+	buf_add_byte(out, ',');
 }
 
 static void
@@ -203,13 +197,13 @@ add_memory(struct buf *out, const struct memory_plan *m)
 {
 	json_add_key(out, "memory");
 	buf_add_byte(out, '{');
-	add_number(out, "machineBytes", m->machine_bytes);
-	add_number(out, "cgroupBytes", m->cgroup_bytes);
-	add_number(out, "totalBytes", m->total_bytes);
-	add_number(out, "headBytes", m->head_bytes);
-	add_number(out, "queryBytes", m->query_bytes);
-	add_number(out, "evalBytes", m->eval_bytes);
-	add_number(out, "restBytes", m->rest_bytes);
+	add_number(out, "machine_bytes", m->machine_bytes);
+	add_number(out, "cgroup_bytes", m->cgroup_bytes);
+	add_number(out, "total_bytes", m->total_bytes);
+	add_number(out, "head_bytes", m->head_bytes);
+	add_number(out, "query_bytes", m->query_bytes);
+	add_number(out, "eval_bytes", m->eval_bytes);
+	add_number(out, "rest_bytes", m->rest_bytes);
 	close_object(out);
 	buf_add_byte(out, ',');
 }
@@ -221,20 +215,21 @@ status_json(struct supervisor *sup, struct buf *out)
 	add_text(out, "version", BRAZIER_VERSION);
 	add_bool(out, "ready", sup->phase == SUPER_RUNNING);
 	add_bool(out, "stopping", sup->phase == SUPER_STOPPING);
-	add_number(out, "startMs", (uint64_t)sup->start_ms);
+	add_number(out, "start_ms", (uint64_t)sup->start_ms);
 	add_number(out, "generation", sup->generation);
-	add_bool(out, "reloadOk", sup->reload_ok);
-	add_number(out, "reloadMs", (uint64_t)sup->reload_ms);
-	add_text(out, "configFile", flags_str(sup->flags, FLAG_CONFIG_FILE));
+	add_bool(out, "reload_ok", sup->reload_ok);
+	add_number(out, "reload_ms", (uint64_t)sup->reload_ms);
+	add_text(out, "config_file", flags_str(sup->flags, FLAG_CONFIG_FILE));
 	add_text(out, "user", sup->identity.name);
-	add_number(out, "logLines", sup->log_writer.lines);
-	add_number(out, "logLost", sup->log_writer.lost);
+	add_number(out, "log_lines", sup->log_writer.lines);
+	add_number(out, "log_lost", sup->log_writer.lost);
 	add_memory(out, &sup->memory);
-	json_add_key(out, "processes");
-	buf_add_byte(out, '[');
 	add_self(out, sup);
+	json_add_key(out, "workers");
+	buf_add_byte(out, '[');
 	for (size_t i = 0; i < sup->n_children; i++) {
-		buf_add_byte(out, ',');
+		if (i > 0)
+			buf_add_byte(out, ',');
 		add_child(out, &sup->children[i]);
 	}
 	buf_add_c(out, "]}");

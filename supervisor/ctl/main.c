@@ -18,6 +18,7 @@ enum { OPT_TIME = 256, OPT_START, OPT_END, OPT_STEP, OPT_VERSION,
 static const struct option options[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "socket", required_argument, NULL, 's' },
+	{ "control.path", required_argument, NULL, 's' },
 	{ "url", required_argument, NULL, 'u' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -53,7 +54,7 @@ usage(FILE *fp)
 	}
 	fprintf(fp, "\nOptions:\n"
 	    "  -j, --json          Print JSON.\n"
-	    "  -s, --socket PATH   Control socket of brazierd.\n"
+	    "  -s, --socket PATH   Control socket of brazierd (also --control.path).\n"
 	    "  -u, --url URL       Server for targets; default %s.\n"
 	    "  -o, --format FORM   Of query: promql or json.\n"
 	    "      --time TIME     Of query instant: RFC3339 or Unix seconds.\n"

@@ -53,45 +53,40 @@ uptime_text(int64_t ms, char out[32])
 	return out;
 }
 
-/* The kernel's word first, the worker's own behind it. */
+/* The kernel's word; Landlock and what is missing are the worker's own. */
 static void
-print_confinement(const json_t *process)
+print_confinement(const json_t *p)
 {
-	const json_t *kernel = json_object_get(process, "kernel");
-	const json_t *own = json_object_get(process, "reported");
+	const char *caps = text(p, "capabilities");
 
-	printf("uid=%" PRId64 " seccomp=%s nnp=%" PRId64 " caps=%s",
-	    number(kernel, "uid"), number(kernel, "seccomp") == 2 ? "filter" :
-	    number(kernel, "seccomp") == 0 ? "off" : "strict",
-	    number(kernel, "noNewPrivs"),
-	    strspn(text(kernel, "capEff"), "0") == strlen(text(kernel,
-	    "capEff")) ? "none" : text(kernel, "capEff"));
-	if (own != NULL)
-		printf(" landlock=%" PRId64, number(own, "landlockAbi"));
-	if (own != NULL && *text(own, "missing") != '\0')
-		printf(" lacks: %s", text(own, "missing"));
+	printf("uid=%" PRId64 " seccomp=%s nnp=%s caps=%s", number(p, "uid"),
+	    json_is_true(json_object_get(p, "seccomp")) ? "filter" : "off",
+	    json_is_true(json_object_get(p, "no_new_privs")) ? "yes" : "no",
+	    strspn(caps, "0") == strlen(caps) ? "none" : caps);
+	if (json_object_get(p, "landlock_abi") != NULL)
+		printf(" landlock=%" PRId64, number(p, "landlock_abi"));
+	if (*text(p, "missing") != '\0')
+		printf(" lacks: %s", text(p, "missing"));
 }
 
 static void
 print_process(const json_t *p)
 {
-	char name[64], up[32], rss[24], shared[24], limit[24];
+	char up[32], rss[24], shared[24], limit[24];
 
-	snprintf(name, sizeof(name), "%s/%" PRId64, text(p, "role"),
-	    number(p, "instance"));
-	printf("%-13s %7" PRId64 " %-9s %9s %4" PRId64 " %4" PRId64
-	    " %8.2f %6s %6s %6s  ", name, number(p, "pid"), text(p, "state"),
-	    uptime_text(number(p, "uptimeMs"), up), number(p, "restarts"),
-	    number(p, "generation"),
-	    json_number_value(json_object_get(p, "cpuSeconds")),
-	    size_text(number(p, "rssBytes"), rss),
-	    size_text(number(p, "sharedBytes"), shared),
-	    size_text(number(p, "limitBytes"), limit));
+	printf("%-12s %7" PRId64 " %-9s %9s %4" PRId64 " %4" PRId64
+	    " %8.2f %6s %6s %6s  ", text(p, "name"), number(p, "pid"),
+	    text(p, "state"), uptime_text(number(p, "uptime_ms"), up),
+	    number(p, "restarts"), number(p, "generation"),
+	    json_number_value(json_object_get(p, "cpu_seconds")),
+	    size_text(number(p, "rss_bytes"), rss),
+	    size_text(number(p, "shared_bytes"), shared),
+	    size_text(number(p, "limit_bytes"), limit));
 	if (number(p, "pid") != 0)
 		print_confinement(p);
 	printf("\n");
-	if (*text(p, "lastCause") != '\0')
-		printf("%13s last end: %s\n", "", text(p, "lastCause"));
+	if (*text(p, "last_cause") != '\0')
+		printf("%12s last end: %s\n", "", text(p, "last_cause"));
 }
 
 static void
@@ -99,25 +94,26 @@ print_status(const json_t *s)
 {
 	const json_t *memory = json_object_get(s, "memory");
 	char total[24], head[24], query[24], eval[24], rest[24];
-	json_t *list = json_object_get(s, "processes"), *p;
+	json_t *list = json_object_get(s, "workers"), *p;
 	size_t i;
 
 	printf("Brazier %s, %s, configuration %s (generation %" PRId64
 	    "%s), workers run as %s\n", text(s, "version"),
 	    json_is_true(json_object_get(s, "stopping")) ? "stopping" :
 	    json_is_true(json_object_get(s, "ready")) ? "ready" : "starting",
-	    text(s, "configFile"), number(s, "generation"),
-	    json_is_true(json_object_get(s, "reloadOk")) ? "" :
+	    text(s, "config_file"), number(s, "generation"),
+	    json_is_true(json_object_get(s, "reload_ok")) ? "" :
 	    ", last reload failed", text(s, "user"));
 	printf("Memory %s: head %s, queries %s, evaluation %s, others %s\n\n",
-	    size_text(number(memory, "totalBytes"), total),
-	    size_text(number(memory, "headBytes"), head),
-	    size_text(number(memory, "queryBytes"), query),
-	    size_text(number(memory, "evalBytes"), eval),
-	    size_text(number(memory, "restBytes"), rest));
-	printf("%-13s %7s %-9s %9s %4s %4s %8s %6s %6s %6s  %s\n", "PROCESS",
+	    size_text(number(memory, "total_bytes"), total),
+	    size_text(number(memory, "head_bytes"), head),
+	    size_text(number(memory, "query_bytes"), query),
+	    size_text(number(memory, "eval_bytes"), eval),
+	    size_text(number(memory, "rest_bytes"), rest));
+	printf("%-12s %7s %-9s %9s %4s %4s %8s %6s %6s %6s  %s\n", "PROCESS",
 	    "PID", "STATE", "UPTIME", "RST", "GEN", "CPU-S", "RSS", "SHARED",
 	    "LIMIT", "CONFINEMENT");
+	print_process(json_object_get(s, "supervisor"));
 	json_array_foreach(list, i, p)
 		print_process(p);
 }
