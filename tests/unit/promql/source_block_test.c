@@ -64,7 +64,7 @@ open_whole(const struct build *b)
 	return r;
 }
 
-static char names[BUILD_SERIES_MAX][16];
+static char names[BUILD_SERIES_MAX][32];
 
 /* m{i="…", job="a" or "b"}; every fourth without job; two chunks each. */
 static void
