@@ -4,104 +4,35 @@
 #include "common/tsdb/block_dir.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/base/buf.h"
 #include "common/base/vec.h"
+#include "common/tsdb/block_files.h"
 
-#define META_BYTES_MAX	(16u << 20)
-
-static int
-read_file(int dir, const char *name, struct buf *out, struct err *err)
-{
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	ssize_t n = 0;
-	char *to;
-
-	if (fd == -1)
-		return err_set_os(err, "open %s", name);
-	while ((to = buf_reserve(out, 65536)) != NULL &&
-	    (n = read(fd, to, 65536)) > 0)
-		out->n += (size_t)n;
-	if (n == -1)
-		err_set_os(err, "read %s", name);
-	else if (buf_failed(out))
-		n = err_set(err, ERR_INTERNAL, "%s: too large", name);
-	(void)close(fd);
-	return n == -1 ? -1 : 0;
-}
-
-static int
-read_meta(int dir, struct block_meta *meta, struct err *err)
-{
-	struct buf text;
-	int rc;
-
-	buf_init(&text, META_BYTES_MAX);
-	rc = read_file(dir, "meta.json", &text, err);
-	if (rc == 0)
-		rc = block_meta_parse(meta, buf_str(&text), err);
-	buf_clear(&text);
-	return rc;
-}
-
-struct fds {
-	int	*v;
-	size_t	 n, cap;
-};
-
-static int
-open_segments(int dir, struct fds *fds, struct err *err)
-{
-	char name[32];
-	int fd;
-
-	for (;;) {
-		snprintf(name, sizeof(name), "chunks/%06zu", fds->n + 1);
-		fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-		if (fd == -1 && errno == ENOENT)
-			return 0;
-		if (fd == -1)
-			return err_set_os(err, "open %s", name);
-		if (vec_grow(&fds->v, &fds->cap, fds->n + 1,
-		    sizeof(*fds->v)) == -1) {
-			(void)close(fd);
-			return err_set(err, ERR_NOMEM, "out of memory");
-		}
-		fds->v[fds->n++] = fd;
-	}
-}
+/* Files of one block: 512 MiB of chunks each but for two. */
+#define FILES_MAX	1024
 
 static struct block_reader *
 open_block(int dir, const struct block_meta *meta, struct err *err)
 {
-	struct block_reader *b = NULL;
-	struct fds segs = { 0 };
-	struct block_fds fds;
-	size_t i;
+	struct block_reader *b;
+	int fds[FILES_MAX];
+	struct block_fds bf;
+	size_t i, n;
 
-	fds.index = openat(dir, "index", O_RDONLY | O_CLOEXEC);
-	fds.tombstones = openat(dir, "tombstones", O_RDONLY | O_CLOEXEC);
-	if (fds.index == -1)
-		err_set_os(err, "open index");
-	else if (open_segments(dir, &segs, err) == 0) {
-		fds.segments = segs.v;
-		fds.n_segments = segs.n;
-		b = block_reader_open(str_c(meta->ulid.s), meta->mint_ms,
-		    meta->maxt_ms, &fds, err);
-	}
-	for (i = 0; i < segs.n; i++)
-		(void)close(segs.v[i]);
-	free(segs.v);
-	if (fds.index != -1)
-		(void)close(fds.index);
-	if (fds.tombstones != -1)
-		(void)close(fds.tombstones);
+	if (block_files_open(dir, fds, FILES_MAX, &n, err) == -1)
+		return NULL;
+	bf = (struct block_fds){ .index = fds[0], .tombstones = fds[1],
+	    .segments = fds + 2, .n_segments = n - 2 };
+	b = block_reader_open(str_c(meta->ulid.s), meta->mint_ms,
+	    meta->maxt_ms, &bf, err);
+	for (i = 0; i < n; i++)
+		if (fds[i] != -1)
+			(void)close(fds[i]);
 	return b;
 }
 
@@ -116,7 +47,7 @@ block_dir_open(const char *path, struct block_meta *meta, struct err *err)
 		err_set_os(err, "open %s", path);
 		return NULL;
 	}
-	if (read_meta(dir, &m, err) == -1)
+	if (block_files_meta(dir, &m, err) == -1)
 		err_wrap(err, "%s", path);
 	else {
 		b = open_block(dir, &m, err);

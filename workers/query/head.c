@@ -47,6 +47,7 @@ head_close(struct query *q)
 {
 	q->env.src = NULL;
 	q->env.head = NULL;
+	query_blocks_clear(q);
 	if (q->head.src != NULL) {
 		source_head_free(q->head.src);
 		q->head.src = NULL;
@@ -107,6 +108,8 @@ query_head_settle(struct query *q)
 		head_join(q, q->head.join);
 	else if (q->head.from == NULL)
 		head_close(q);
+	else if (q->blocks.changed)
+		query_blocks_apply(q);
 }
 
 void
@@ -136,7 +139,7 @@ query_on_head_map(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 		log_error("Out of memory for the head");
 		return;
 	}
-	q->env.src = q->head.src;
+	query_blocks_apply(q);
 	q->env.head = &q->head.reader;
 	query_request_try(q);
 }

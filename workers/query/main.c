@@ -22,6 +22,8 @@ static const struct ipc_handler storage_handlers[] = {
 	{ IPC_HEAD_MAP, query_on_head_map },
 	{ IPC_CHUNKS_FILE_ADD, query_on_file_add },
 	{ IPC_CHUNKS_FILE_DROP, query_on_file_drop },
+	{ IPC_BLOCK_ADD, query_on_block_add },
+	{ IPC_BLOCK_DROP, query_on_block_drop },
 };
 
 static const struct ipc_handler asker_handlers[] = {

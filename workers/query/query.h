@@ -41,6 +41,16 @@ struct query_head {
 	size_t			 n_drops, cap_drops;
 };
 
+struct query_block;
+
+/* The blocks that came with the head; blocks.c. */
+struct query_blocks {
+	struct query_block	*v;		/* sorted by mint */
+	size_t			 n, cap;
+	struct source		*merge;		/* of them and the head */
+	bool			 changed;	/* while a request ran */
+};
+
 /* The reply ring; ring.c. */
 struct query_ring {
 	char			*bytes;
@@ -55,6 +65,7 @@ struct query {
 	struct event		*run_ev;	/* runs the request */
 	struct event		*wait_ev;	/* ends waiting for the head */
 	struct query_head	 head;
+	struct query_blocks	 blocks;
 	struct query_ring	 ring;
 	struct api_env		 env;
 	int64_t			 next_step_ms;	/* of a prepared generation */
@@ -96,6 +107,15 @@ void	 query_on_file_add(void *ctx, struct ipc_channel *ch,
 	    struct ipc_msg *m);
 void	 query_on_file_drop(void *ctx, struct ipc_channel *ch,
 	    struct ipc_msg *m);
+
+/* --- blocks.c --- */
+void	 query_on_block_add(void *ctx, struct ipc_channel *ch,
+	    struct ipc_msg *m);
+void	 query_on_block_drop(void *ctx, struct ipc_channel *ch,
+	    struct ipc_msg *m);
+/* Sets the source of requests to what is there; not while one runs. */
+void	 query_blocks_apply(struct query *q);
+void	 query_blocks_clear(struct query *q);
 
 /* --- ring.c --- */
 int	 query_ring_init(struct query *q, struct err *err);

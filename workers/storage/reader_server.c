@@ -71,6 +71,8 @@ send_head(struct storage *s, struct reader *r, struct err *err)
 		if (send_file(r, &s->files[i], err) == -1)
 			return -1;
 	}
+	if (blocks_send(s, r->ch, err) == -1)
+		return -1;
 	fd = dup_cloexec(head_reader_fd(s->head), err);
 	if (fd == -1)
 		return -1;

@@ -10,6 +10,7 @@
  *	storage_metrics.c own metrics
  *	append_server.c	 SERIES, SAMPLES, FORGET → head → ACK
  *	orphans.c	 stale markers for series of a scrape worker that died
+ *	blocks.c		 blocks of the data directory, handed to query processes
  *	reader_server.c	 arena, chunk files and epochs of query processes
  *	head*.c		 the head
  */
@@ -21,6 +22,7 @@
 #define LOG_COMPONENT "tsdb"
 #include "common/base/log.h"
 #include "common/config/blob/storage_conf.h"
+#include "common/tsdb/block_dir.h"
 #include "ipc/channel.h"
 #include "ipc/worker.h"
 #include "workers/storage/head.h"
@@ -66,6 +68,8 @@ struct storage {
 	uint32_t			 next_reader;
 	struct chunks_file		*files;
 	size_t				 n_files, cap_files;
+	struct block_note		*blocks;	/* in the directory */
+	size_t				 n_blocks;
 
 	uint64_t			 wal_failed;
 	uint64_t			 corruptions;
@@ -82,6 +86,15 @@ int	 storage_open(struct storage *s, struct err *err);
 void	 storage_spill(struct storage *s, size_t max_bytes);
 /* Flushes, syncs and closes everything. */
 void	 storage_close(struct storage *s);
+
+/* --- blocks.c --- */
+
+/* Lists the data directory's blocks; the head begins behind them. */
+int	 blocks_open(struct storage *s, struct err *err);
+/* Sends them all to a reader that has joined. */
+int	 blocks_send(struct storage *s, struct ipc_channel *ch,
+	    struct err *err);
+void	 blocks_close(struct storage *s);
 
 /* --- storage_metrics.c --- */
 

@@ -58,7 +58,7 @@ update_head(struct storage *s)
 	set(s, METRIC_TSDB_MAX_TIME_S, "", (double)maxt / 1000);
 	set(s, METRIC_TSDB_LOWEST_TIME, "", (double)mint);
 	set(s, METRIC_TSDB_LOWEST_TIME_S, "", (double)mint / 1000);
-	set(s, METRIC_TSDB_BLOCKS, "", 0);
+	set(s, METRIC_TSDB_BLOCKS, "", s->n_blocks);
 }
 
 static void

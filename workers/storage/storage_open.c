@@ -283,7 +283,8 @@ storage_open(struct storage *s, struct err *err)
 	if (sync_start(interval > 0 ? interval : SYNC_INTERVAL_MS, &s->sync,
 	    err) == -1)
 		return -1;
-	if (load_chunks(&r, &chunks, err) == -1 ||
+	if (blocks_open(s, err) == -1 ||
+	    load_chunks(&r, &chunks, err) == -1 ||
 	    replay(&r, &st, err) == -1)
 		return -1;
 	head_replay_end(s->head, st.max_ref);
@@ -361,5 +362,6 @@ storage_close(struct storage *s)
 	if (s->sync != NULL && sync_stop(s->sync, &err) == -1)
 		log_error("Syncing failed", F_ERR(&err));
 	s->sync = NULL;
+	blocks_close(s);
 	s->open = false;
 }
