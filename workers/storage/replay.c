@@ -23,11 +23,15 @@
 #include "common/tsdb/wal_dir.h"
 #include "common/tsdb/wal_reader.h"
 #include "workers/storage/replay_aside.h"
+#include "workers/storage/replay_batch.h"
 #include "workers/storage/replay_refs.h"
 #include "workers/storage/replay_repair.h"
 
 #undef LOG_COMPONENT
 #define LOG_COMPONENT	"tsdb"
+
+/* Samples decoded at once. */
+#define DECODE_SAMPLES	512
 
 /* Lines a segment may cost in the log, whatever its state. */
 #define FAULT_LINES_MAX	10
@@ -36,6 +40,7 @@ struct replay {
 	const struct replay_sink *sink;
 	struct replay_stats	 stats;
 	struct replay_refs	 refs;
+	struct replay_batch	 batch;
 	struct wal_reader	 reader;
 	struct record_reader	 record;
 
@@ -99,37 +104,39 @@ replay_series(struct replay *r, struct err *fault, struct err *err)
 static int
 replay_samples(struct replay *r, struct err *fault, struct err *err)
 {
-	struct record_sample s[REPLAY_BATCH];
+	struct record_sample s[DECODE_SAMPLES];
 	int n;
 
-	while ((n = record_next_samples(&r->record, s, REPLAY_BATCH,
+	while ((n = record_next_samples(&r->record, s, DECODE_SAMPLES,
 	    fault)) > 0) {
-		size_t kept = 0;
-
 		for (int i = 0; i < n; i++)
 			replay_refs_prefetch(&r->refs, s[i].ref);
 		for (int i = 0; i < n; i++) {
-			s[kept] = s[i];
-			kept += resolve(r, &s[kept].ref);
+			if (!resolve(r, &s[i].ref))
+				continue;
+			r->stats.n_samples++;
+			if (replay_batch_add(&r->batch, &s[i], err) == -1)
+				return -1;
 		}
-		r->stats.n_samples += kept;
-		if (kept > 0 && r->sink->on_samples != NULL &&
-		    r->sink->on_samples(r->sink->arg, s, kept, err) == -1)
-			return -1;
 	}
 	return 0;
 }
 
 /*
  * The other types differ in names alone. Each entry goes to its callback
- * with the handle in place of the ref.
+ * with the handle in place of the ref. What means the samples before it, or
+ * stands in a row with them, comes after those that were gathered.
  */
-#define REPLAY_EACH(fn, entry, next, callback, counter)			\
+#define IN_ORDER	replay_batch_flush(&r->batch, err)
+#define ANY_TIME	0
+#define REPLAY_EACH(fn, entry, next, callback, before, counter)		\
 static int								\
 fn(struct replay *r, struct err *fault, struct err *err)		\
 {									\
 	struct entry e;							\
 									\
+	if (before == -1)						\
+		return -1;						\
 	while (next(&r->record, &e, fault) == 1) {			\
 		if (!resolve(r, &e.ref))				\
 			continue;					\
@@ -142,15 +149,15 @@ fn(struct replay *r, struct err *fault, struct err *err)		\
 }
 
 REPLAY_EACH(replay_tombstones, record_tombstone, record_next_tombstone,
-    on_tombstone, (void)0)
+    on_tombstone, IN_ORDER, (void)0)
 REPLAY_EACH(replay_exemplars, record_exemplar, record_next_exemplar,
-    on_exemplar, if (!e.valid && e.labels.n > 0) continue)
+    on_exemplar, ANY_TIME, if (!e.valid && e.labels.n > 0) continue)
 REPLAY_EACH(replay_metadata, record_metadata, record_next_metadata,
-    on_metadata, (void)0)
+    on_metadata, ANY_TIME, (void)0)
 REPLAY_EACH(replay_histograms, record_histogram, record_next_histogram,
-    on_histogram, r->stats.n_histograms++)
+    on_histogram, IN_ORDER, r->stats.n_histograms++)
 REPLAY_EACH(replay_markers, record_mmap_marker, record_next_mmap_marker,
-    on_mmap_marker, (void)0)
+    on_mmap_marker, IN_ORDER, (void)0)
 
 /*
  * One record. -1 ends the replay; a record that does not decode leaves its
@@ -423,9 +430,13 @@ replay_run(int dirfd, const struct replay_sink *sink,
 
 	wal_reader_init(&r.reader);
 	record_reader_init(&r.record);
+	replay_batch_init(&r.batch, sink->on_samples, sink->arg);
 	rc = replay_checkpoint(&r, dirfd, err);
 	if (rc == 0)
 		rc = replay_segments(&r, dirfd, err);
+	if (rc == 0)
+		rc = replay_batch_flush(&r.batch, err);
+	replay_batch_clear(&r.batch);
 	wal_reader_clear(&r.reader);
 	record_reader_clear(&r.record);
 	replay_refs_clear(&r.refs);

@@ -42,7 +42,11 @@ struct replay_sink {
 	 */
 	int	(*on_series)(void *arg, uint64_t ref, struct labels labels,
 		    uint64_t *handle_out, struct err *err);
-	/* One batch of at most REPLAY_BATCH; s[].ref is the handle. */
+	/*
+	 * Some samples, s[].ref is the handle; those of one series in the
+	 * order of the WAL, those of different series in any: neighbouring
+	 * handles come together, however far apart they were written.
+	 */
 	int	(*on_samples)(void *arg, const struct record_sample *s,
 		    size_t n, struct err *err);
 	int	(*on_tombstone)(void *arg, const struct record_tombstone *t,
@@ -61,8 +65,6 @@ struct replay_sink {
 	 */
 	void	(*on_progress)(void *arg, int first, int last, int index);
 };
-
-#define REPLAY_BATCH	512
 
 struct replay_stats {
 	int		 last_segment;	/* highest index, -1 without any */
