@@ -137,8 +137,19 @@ worker_flag_duration_ms(const struct worker *w, const char *name)
 	struct err e = ERR_INIT;
 	int64_t v = 0;
 
-	if (s.n != 0 && duration_parse(s, &v, &e) == -1 &&
-	    (duration_parse_go(s, &v, &e) == -1 || (v /= 1000000, false)))
+	if (s.n != 0 && duration_parse(s, &v, &e) == -1)
+		fatal("option %s: %s", name, e.text);
+	return v;
+}
+
+int64_t
+worker_flag_go_duration_ns(const struct worker *w, const char *name)
+{
+	struct str s = worker_flag(w, name);
+	struct err e = ERR_INIT;
+	int64_t v = 0;
+
+	if (s.n != 0 && duration_parse_go(s, &v, &e) == -1)
 		fatal("option %s: %s", name, e.text);
 	return v;
 }

@@ -94,6 +94,9 @@ struct str worker_flag(const struct worker *w, const char *name);
 bool	 worker_flag_bool(const struct worker *w, const char *name);
 int64_t	 worker_flag_int(const struct worker *w, const char *name);
 int64_t	 worker_flag_duration_ms(const struct worker *w, const char *name);
+/* The Go dialect ("2ms", "1.5s"), in nanoseconds. */
+int64_t	 worker_flag_go_duration_ns(const struct worker *w,
+	    const char *name);
 int64_t	 worker_flag_bytes(const struct worker *w, const char *name);
 /* True when one of --enable-feature's names is this one. */
 bool	 worker_feature(const struct worker *w, const char *name);

@@ -169,7 +169,7 @@ class Brazier(Server):
             raise
 
     def ctl(self, *args, check=True):
-        p = subprocess.run([BUILD / "brazierctl", f"--control.path={self.dir}/control.sock",
+        p = subprocess.run([BUILD / "brazierctl", "-s", f"{self.dir}/control.sock",
                             *args], capture_output=True, text=True, timeout=30)
         if check and p.returncode != 0:
             raise AssertionError(f"brazierctl {args}: {p.returncode} {p.stdout}{p.stderr}")

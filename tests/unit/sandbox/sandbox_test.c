@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -328,6 +329,8 @@ stage_init(struct stage *s)
 	assert_int_equal(bind(s->listener, (struct sockaddr *)&sin,
 	    sizeof(sin)), 0);
 	if ((s->sibling = fork()) == 0) {
+		/* not to outlive a test that fails */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		pause();
 		_exit(0);
 	}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: ISC */
+/* The one context: what comes up with the worker and how it ends. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipc/broker.h"
+#include "workers/scrape/scrape.h"
+
+static void
+open_metrics(struct scrape *s)
+{
+	struct scrape_metrics *m = &s->m;
+	static const struct { enum metrics_family family; const char *labels;
+	    size_t at; } all[] = {
+#define M(field, family, labels) \
+	{ METRIC_##family, labels, offsetof(struct scrape_metrics, field) }
+		M(pools, POOLS, ""),
+		M(pools_failed, POOLS_FAILED, ""),
+		M(reloads, POOL_RELOADS, ""),
+		M(reloads_failed, POOL_RELOADS_FAILED, ""),
+		M(target_limit_hit, POOL_TARGET_LIMIT_HIT, ""),
+		M(label_limit_hit, POOL_LABEL_LIMIT, ""),
+		M(body_limit, SCRAPES_BODY_LIMIT, ""),
+		M(sample_limit, SCRAPES_SAMPLE_LIMIT, ""),
+		M(duplicate, SCRAPES_DUPLICATE, ""),
+		M(out_of_bounds, SCRAPES_OUT_OF_BOUNDS, ""),
+		M(out_of_order, SCRAPES_OUT_OF_ORDER, ""),
+		M(cache_flush, SCRAPES_CACHE_FLUSH, ""),
+		M(pending, APPEND_PENDING, ""),
+		M(skipped_stuck, SCRAPES_SKIPPED, "reason=\"storage\""),
+		M(skipped_lost, SCRAPES_SKIPPED, "reason=\"lost\"")
+#undef M
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		*(metrics_slot **)(void *)((char *)m + all[i].at) =
+		    metrics_get(s->metrics, all[i].family, all[i].labels);
+}
+
+void
+scrape_init(struct scrape *s)
+{
+	open_metrics(s);
+	appender_init(&s->appender, s);
+	resolver_init(&s->resolver, s);
+	expo_parser_init(&s->parser);
+	expo_parser_init(&s->line_parser);
+	arena_init(&s->arena, 0);
+	labels_builder_init(&s->builder);
+}
+
+static void
+end_ending(struct scrape *s)
+{
+	struct loop *l;
+
+	while ((l = s->ending) != NULL)
+		loop_end_now(l);
+}
+
+void
+scrape_clear(struct scrape *s)
+{
+	conf_clear(s);
+	end_ending(s);
+	appender_clear(&s->appender);
+	resolver_clear(&s->resolver);
+	files_clear(s);
+	expo_parser_clear(&s->parser);
+	expo_parser_clear(&s->line_parser);
+	arena_clear(&s->arena);
+	labels_builder_clear(&s->builder);
+	broker_free(s->broker);
+}
+
+void
+scrape_run(struct scrape *s)
+{
+	size_t i, k;
+
+	if (s->running)
+		return;
+	s->running = true;
+	for (i = 0; i < s->n_pools; i++)
+		for (k = 0; k < s->pools[i]->n_loops; k++)
+			loop_start(s->pools[i]->loops[k]);
+}
+
+bool
+scrape_is_drained(const struct scrape *s)
+{
+	return s->appender.first == NULL;
+}
+
+void
+scrape_stop(struct scrape *s)
+{
+	s->stopping = true;
+	conf_clear(s);
+	end_ending(s);
+}
