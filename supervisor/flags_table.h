@@ -53,7 +53,7 @@ X(CONFIG_AUTO_RELOAD_INTERVAL, "config.auto-reload-interval", DURATION, "30s", B
     FA_NONE, "3.14", NULL, "How often to look for such changes; at least 1s.") \
 X(WEB_LISTEN_ADDRESS, "web.listen-address", STRINGS, "0.0.0.0:9090", BOTH, FA_REPEAT, "seed", NULL, \
     "Address (host:port) for the user interface, the API and telemetry.") \
-X(AUTO_GOMAXPROCS, "auto-gomaxprocs", BOOL, "true", BOTH, FA_NONE, "3.14", NULL, \
+X(AUTO_GOMAXPROCS, "auto-gomaxprocs", BOOL, "true", BOTH, FA_NO_EFFECT, "3.14", NULL, \
     "Fit the number of query workers to the CPU quota of the container.") \
 X(AUTO_GOMEMLIMIT, "auto-gomemlimit", BOOL, "true", BOTH, FA_NONE, "3.14", NULL, \
     "Divide the container's memory limit among the workers, not the machine's memory.") \
@@ -62,7 +62,8 @@ X(AUTO_GOMEMLIMIT_RATIO, "auto-gomemlimit.ratio", FLOAT, "0.9", BOTH, FA_NONE, "
 X(AUTO_GOMEMLIMIT_REFRESH, "auto-gomemlimit.refresh-interval", DURATION, "0s", BOTH, FA_NO_EFFECT, \
     "3.14-dev", NULL, "How often to look at the memory limit again; 0s = at start only.") \
 X(WEB_CONFIG_FILE, "web.config.file", STRING, "", BOTH, FA_NONE, "2.42", NULL, \
-    "File with the settings for TLS, passwords and headers of the web server.") \
+    "File with the settings for TLS, passwords and headers of the web server. This " \
+    "release cannot do what such a file asks for and does not start with one.") \
 X(WEB_READ_TIMEOUT, "web.read-timeout", DURATION, "5m", BOTH, FA_NONE, "seed", NULL, \
     "Longest time to read a request; idle connections end after it too.") \
 X(WEB_MAX_CONNECTIONS, "web.max-connections", INT, "512", BOTH, FA_NONE, "seed", NULL, \
@@ -104,7 +105,7 @@ X(TSDB_PATH, "storage.tsdb.path", STRING, "data/", SERVER, FA_NONE, "seed", NULL
     "Data directory.") \
 X(TSDB_MIN_BLOCK, "storage.tsdb.min-block-duration", DURATION, "2h", SERVER, FA_HIDDEN, "seed", NULL, \
     "Time range of a block when it is first written.") \
-X(TSDB_MAX_BLOCK, "storage.tsdb.max-block-duration", DURATION, NULL, SERVER, FA_HIDDEN, "seed", "<duration>", \
+X(TSDB_MAX_BLOCK, "storage.tsdb.max-block-duration", DURATION, NULL, SERVER, FA_HN, "seed", "<duration>", \
     "Longest time range of a compacted block; a tenth of the retention time when missing.") \
 X(TSDB_CHUNK_SEGMENT, "storage.tsdb.max-block-chunk-segment-size", BYTES, NULL, SERVER, FA_HN, "seed", NULL, \
     "Largest chunk file in a block.") \

@@ -144,6 +144,17 @@ first_load_done_cb(void *arg, const struct err *load_err, unsigned exit_code)
 		stop_begin(sup, NULL);
 		return;
 	}
+	if (*flags_str(sup->flags, FLAG_WEB_CONFIG_FILE) != '\0') {
+		/* To serve without the TLS and the passwords that it asks for
+		 * would be worse than not to serve. */
+		log_error("Unable to validate web configuration file",
+		    F_STR("file", flags_str(sup->flags, FLAG_WEB_CONFIG_FILE)),
+		    F_STR("err", "TLS, passwords and headers are not in this "
+		    "release"));
+		sup->exit_code = 1;
+		stop_begin(sup, NULL);
+		return;
+	}
 	if (open_data(sup, &err) == -1) {
 		startup_fail(sup, 1, &err);
 		return;

@@ -206,11 +206,13 @@ ctl_queries(struct ctl *c)
 	if (c->json)
 		print_json(&answer);
 	else {
-		printf("%8s %-8s %10s  %s\n", "ID", "STATE", "AGE", "QUERY");
-		json_array_foreach(root, i, q)
-			printf("%8" PRId64 " %-8s %8" PRId64 "ms  %s\n",
-			    number(q, "id"), text(q, "state"), number(q, "ageMs"),
-			    text(q, "query"));
+		printf("%8s %-10s %-12s %8s %-22s %s\n", "ID", "STATE", "KIND",
+		    "SECONDS", "CLIENT", "QUERY");
+		json_array_foreach(json_object_get(root, "queries"), i, q)
+			printf("%8" PRId64 " %-10s %-12s %8.3f %-22s %s\n",
+			    number(q, "id"), text(q, "state"), text(q, "kind"),
+			    json_number_value(json_object_get(q, "seconds")),
+			    text(q, "client"), text(q, "query"));
 	}
 	json_decref(root);
 	buf_clear(&answer);
