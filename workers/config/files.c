@@ -77,6 +77,7 @@ wait_for(struct config_worker *cw, struct answer *a)
 static int
 read_all(int fd, struct str path, struct buf *out, struct err *err)
 {
+	off_t at = 0;
 	ssize_t n;
 	char *p;
 
@@ -85,7 +86,7 @@ read_all(int fd, struct str path, struct buf *out, struct err *err)
 		if (p == NULL)
 			return err_set(err, ERR_LIMIT, "read %.*s: file is "
 			    "too large", STR_ARG(path));
-		n = read(fd, p, READ_STEP);
+		n = pread(fd, p, READ_STEP, at);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1)
@@ -93,6 +94,7 @@ read_all(int fd, struct str path, struct buf *out, struct err *err)
 		if (n == 0)
 			return 0;
 		out->n += (size_t)n;
+		at += n;
 	}
 }
 
