@@ -96,7 +96,10 @@ head_replay_chunk(struct head *h, uint64_t ref, int64_t mint_ms,
 	struct ref_entry *e;
 	struct ref_map *m;
 
-	if (ref == 0 || n_samples == 0 || n_samples > HEAD_CHUNK_SAMPLES_MAX)
+	/* What blocks have is theirs. */
+	if (ref == 0 || n_samples == 0 ||
+	    n_samples > HEAD_CHUNK_SAMPLES_MAX ||
+	    maxt_ms < (int64_t)h->super->min_valid_ms)
 		return 0;
 	e = ref_get(h, ref);
 	m = h->refs;
