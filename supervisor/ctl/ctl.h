@@ -25,6 +25,7 @@ struct ctl {
 	const char	 *start;
 	const char	 *end;
 	const char	 *step;
+	const char	 *storage;	/* --storage.path: no server */
 	bool		  syntax_only;	/* of check config */
 	bool		  agent;
 	/* what is left */

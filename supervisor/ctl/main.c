@@ -12,7 +12,7 @@
 
 #define URL_DEFAULT	"http://localhost:9090"
 
-enum { OPT_TIME = 256, OPT_START, OPT_END, OPT_STEP, OPT_VERSION,
+enum { OPT_TIME = 256, OPT_START, OPT_END, OPT_STEP, OPT_STORAGE, OPT_VERSION,
     OPT_SYNTAX_ONLY, OPT_AGENT, OPT_LINT };
 
 static const struct option options[] = {
@@ -27,6 +27,7 @@ static const struct option options[] = {
 	{ "start", required_argument, NULL, OPT_START },
 	{ "end", required_argument, NULL, OPT_END },
 	{ "step", required_argument, NULL, OPT_STEP },
+	{ "storage.path", required_argument, NULL, OPT_STORAGE },
 	{ "syntax-only", no_argument, NULL, OPT_SYNTAX_ONLY },
 	{ "agent", no_argument, NULL, OPT_AGENT },
 	{ NULL, 0, NULL, 0 },
@@ -60,6 +61,9 @@ usage(FILE *fp)
 	    "      --time TIME     Of query instant: RFC3339 or Unix seconds.\n"
 	    "      --start, --end  Of query range.\n"
 	    "      --step STEP     Of query range, a duration.\n"
+	    "      --storage.path DIR\n"
+	    "                      Of query: ask the blocks of a data "
+	    "directory, no server.\n"
 	    "      --syntax-only   Of check config: look at no other file.\n"
 	    "      --agent         Of check config: as for an agent.\n"
 	    "  -h, --help          Show this help.\n"
@@ -82,6 +86,7 @@ parse_options(struct ctl *c, int argc, char **argv)
 		case OPT_START: c->start = optarg; break;
 		case OPT_END: c->end = optarg; break;
 		case OPT_STEP: c->step = optarg; break;
+		case OPT_STORAGE: c->storage = optarg; break;
 		case OPT_SYNTAX_ONLY: c->syntax_only = true; break;
 		case OPT_AGENT: c->agent = true; break;
 		case OPT_VERSION:

@@ -12,6 +12,7 @@
 #include "supervisor/ctl/api.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/http_get.h"
+#include "supervisor/ctl/offline.h"
 #include "supervisor/ctl/time_text.h"
 
 #define RANGE_DEFAULT_S		300.0
@@ -26,9 +27,46 @@ form_add_seconds(struct buf *form, const char *key, double seconds)
 	http_form_add(form, key, text);
 }
 
-/* Sends the query and prints what comes back. */
+/* One query and when to evaluate it; step_ms 0 = once, at end. */
+struct ctl_eval {
+	double	 start, end;	/* seconds */
+	int64_t	 step_ms;
+	bool	 has_time;	/* else the server takes its own */
+};
+
+static json_t *
+ask_server(const struct ctl *c, const struct ctl_eval *e, struct err *err)
+{
+	struct buf form;
+	json_t *data;
+
+	buf_init(&form, 0);
+	if (e->step_ms != 0) {
+		form_add_seconds(&form, "start", e->start);
+		form_add_seconds(&form, "end", e->end);
+		form_add_seconds(&form, "step", (double)e->step_ms / 1000);
+	} else if (e->has_time)
+		form_add_seconds(&form, "time", e->end);
+	http_form_add(&form, "query", c->args[1]);
+	data = api_request(c->args[0], e->step_ms != 0 ?
+	    "/api/v1/query_range" : "/api/v1/query", buf_str(&form), err);
+	buf_clear(&form);
+	return data;
+}
+
+static json_t *
+ask_blocks(const struct ctl *c, const struct ctl_eval *e, struct err *err)
+{
+	int64_t end = (int64_t)(e->end * 1000 + 0.5);
+
+	return offline_query(c->storage, str_c(c->args[c->n_args - 1]),
+	    e->step_ms != 0 ? (int64_t)(e->start * 1000 + 0.5) : end, end,
+	    e->step_ms, err);
+}
+
+/* Evaluates and prints what comes back. */
 static int
-query_run(struct ctl *c, const char *path, struct buf *form)
+query_run(struct ctl *c, const struct ctl_eval *e)
 {
 	bool as_json = c->json || (c->format != NULL &&
 	    strcmp(c->format, "json") == 0);
@@ -37,8 +75,13 @@ query_run(struct ctl *c, const char *path, struct buf *form)
 	json_t *data;
 	struct buf out;
 
-	http_form_add(form, "query", c->args[1]);
-	data = api_request(c->args[0], path, buf_str(form), &err);
+	if (c->storage == NULL && c->n_args != 2) {
+		fprintf(stderr, "brazierctl: a server and an expression are "
+		    "needed, or --storage.path\n");
+		return 1;
+	}
+	data = c->storage != NULL ? ask_blocks(c, e, &err) :
+	    ask_server(c, e, &err);
 	buf_init(&out, 0);
 	if (data != NULL && as_json) {
 		json_dumpf(json_object_get(data, "result"), stdout, JSON_COMPACT);
@@ -54,60 +97,54 @@ query_run(struct ctl *c, const char *path, struct buf *form)
 		fprintf(stderr, "query error: %s\n", err.text);
 	buf_clear(&out);
 	json_decref(data);
-	buf_clear(form);
 	return rc;
 }
 
 int
 ctl_query_instant(struct ctl *c)
 {
+	struct ctl_eval e = { .end = (double)wall_now_ms() / 1000 };
 	struct err err = ERR_INIT;
-	struct buf form;
-	double t;
 
-	buf_init(&form, 0);
 	if (c->time != NULL) {
-		if (time_text_parse(c->time, &t, &err) == -1)
+		if (time_text_parse(c->time, &e.end, &err) == -1)
 			return ctl_fail(&err);
-		form_add_seconds(&form, "time", t);
+		e.has_time = true;
 	}
-	return query_run(c, "/api/v1/query", &form);
+	return query_run(c, &e);
 }
 
 int
 ctl_query_range(struct ctl *c)
 {
-	double end = (double)wall_now_ms() / 1000, start, step;
+	struct ctl_eval e = { .end = (double)wall_now_ms() / 1000 };
 	struct err err = ERR_INIT;
-	int64_t step_ms;
-	struct buf form;
+	int64_t step;
 
-	if (c->end != NULL && time_text_parse(c->end, &end, &err) == -1) {
+	if (c->end != NULL && time_text_parse(c->end, &e.end, &err) == -1) {
 		fprintf(stderr, "error parsing end time: %s\n", err.text);
 		return 1;
 	}
-	start = end - RANGE_DEFAULT_S;
-	if (c->start != NULL && time_text_parse(c->start, &start, &err) == -1) {
+	e.start = e.end - RANGE_DEFAULT_S;
+	if (c->start != NULL && time_text_parse(c->start, &e.start,
+	    &err) == -1) {
 		fprintf(stderr, "error parsing start time: %s\n", err.text);
 		return 1;
 	}
-	if (start >= end) {
+	if (e.start >= e.end) {
 		fprintf(stderr, "start time is not before end time\n");
 		return 1;
 	}
-	step = (double)(int64_t)((end - start) / RANGE_STEPS);
-	if (step < 1)
-		step = 1;
-	if (c->step != NULL) {
-		if (duration_parse(str_c(c->step), &step_ms, &err) == -1)
-			return ctl_fail(&err);
-		step = (double)step_ms / 1000;
+	step = (int64_t)((e.end - e.start) / RANGE_STEPS);
+	e.step_ms = (step < 1 ? 1 : step) * 1000;
+	if (c->step != NULL &&
+	    duration_parse(str_c(c->step), &e.step_ms, &err) == -1)
+		return ctl_fail(&err);
+	if (e.step_ms <= 0) {
+		fprintf(stderr, "step must be above 0\n");
+		return 1;
 	}
-	buf_init(&form, 0);
-	form_add_seconds(&form, "start", start);
-	form_add_seconds(&form, "end", end);
-	form_add_seconds(&form, "step", step);
-	return query_run(c, "/api/v1/query_range", &form);
+	return query_run(c, &e);
 }
 
 static const char *
