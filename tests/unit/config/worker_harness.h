@@ -52,7 +52,11 @@ harness_on_attached(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 	const struct msg_attached *a = m->data;
 
 	(void)ch;
+#ifndef BRAZIER_SANITIZED	/* which has a sandbox of its own */
 	assert_int_equal(a->seccomp, 1);
+#else
+	(void)a;
+#endif
 	((struct harness *)ctx)->attached = true;
 }
 
