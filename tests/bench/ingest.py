@@ -88,6 +88,7 @@ def main():
     a.add_argument("--warmup", type=float, default=15)
     a.add_argument("--gzip", action="store_true")
     a.add_argument("--only")
+    a.add_argument("-v", action="store_true", help="a line for each process too")
     o = a.parse_args()
 
     load = subprocess.Popen([BUILD / "tests/targets", str(o.targets), str(o.series),
@@ -125,7 +126,7 @@ def main():
                   f"{series:9.0f} series  {pss / 2**20:8.1f} MiB PSS  "
                   f"{results[name][1]:7.0f} B per series  "
                   f"scrapes of the least-scraped target {got} of {int(took)}, failed {down}")
-            if "-v" in sys.argv:
+            if o.v:
                 print(subprocess.run(["ps", "-o", "pid,comm,time,rss", "--ppid",
                                       str(servers[name].process.pid)],
                                      capture_output=True, text=True).stdout)

@@ -27,13 +27,17 @@ def dump(data):
 def test_promtool_dumps_exactly_ours():
     rng = random.Random(7)
 
+    down = []
+
     def body():
+        if down:
+            return 503, {}, b""
         return "".join(f'm{{i="{i}"}} {rng.choice([i, rng.random(), 1e300, -5])}\n'
                        for i in range(50)) + "nan_one NaN\ninf_one +Inf\n"
     with Target(body) as t, Brazier(config({"t": [t.address]})).start() as b:
         wait_for("samples", lambda: len(b.query("m")) == 50)
         time.sleep(5)
-        t.server.shutdown()      # from here on nothing but up 0 is written
+        down.append(True)       # from here on nothing but up 0 is written
         wait_for("down", lambda: b.value("up") == 0, 15)
         at = time.time()
         ours = b.samples('{__name__=~".+"}[10m]', at)
