@@ -86,7 +86,11 @@ answer_failure(struct lookup *l, struct str why)
 	if (l->fetch == NULL)
 		return;
 	buf_init(&b, 0);
-	buf_printf(&b, "lookup %s: %.*s", l->name, STR_ARG(why));
+	/* The resolver's own texts begin so already. */
+	if (str_has_prefix(why, STR_LIT("lookup ")))
+		buf_add_str(&b, why);
+	else
+		buf_printf(&b, "lookup %s: %.*s", l->name, STR_ARG(why));
 	http_fetch_unresolved(l->fetch, buf_str(&b));
 	buf_clear(&b);
 }
