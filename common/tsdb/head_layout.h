@@ -35,14 +35,16 @@
  *
  * Publication. A batch becomes visible whole: each chunk carries a word
  * {samples now, samples before the last commit that touched it, number of
- * that commit}. Appending stores the words with the number of the commit
- * under way; the batch ends by storing that number in the superblock. A
- * reader takes the number C, then the words of its series:
+ * that commit, how much earlier the one before it was}. Appending stores the
+ * words with the number of the commit under way; the batch ends by storing
+ * that number in the superblock. A reader takes the number C, then the words
+ * of its series:
  *
- *	commit <= C       sees `now` samples
- *	commit == C + 1   sees `before`
- *	commit >  C + 1   `before` may already hold samples of C + 1: the
- *	                  reader takes a new C and the words again
+ *	commit <= C                  sees `now` samples
+ *	commit > C, previous <= C    sees `before`
+ *	previous > C                 written twice meanwhile: `before` may be
+ *	                             too new; the reader takes a new C and
+ *	                             the words again
  *
  * Only the last chunk of a series ever changes its word. A chunk created by
  * a later commit has before = 0 and is not seen.
@@ -171,33 +173,61 @@ struct head_chunks {
 	struct head_chunk chunk[];
 };
 
-/* --- the publication word: commit 40 | before 12 | now 12 --- */
+/*
+ * --- the publication word: commit 38 | gap 4 | before 11 | now 11 ---
+ * The previous commit that touched the chunk is at most commit - 2^gap; the
+ * greatest gap also says that there was none, as good as that for a reader,
+ * whose own commit is never 32,768 behind when it reads the words.
+ */
 
-#define HEAD_CHUNK_SAMPLES_MAX	4095u
-#define HEAD_COMMIT_MAX		(((uint64_t)1 << 40) - 1)
+#define HEAD_CHUNK_SAMPLES_MAX	2047u
+#define HEAD_GAP_MAX		15u
 
 static inline uint64_t
-head_word_make(uint64_t commit, uint32_t before, uint32_t now)
+head_word_make(uint64_t commit, uint32_t gap, uint32_t before, uint32_t now)
 {
-	return commit << 24 | (uint64_t)before << 12 | now;
+	return commit << 26 | (uint64_t)gap << 22 | (uint64_t)before << 11 |
+	    now;
 }
 
 static inline uint64_t
 head_word_commit(uint64_t word)
 {
-	return word >> 24;
+	return word >> 26;
+}
+
+static inline uint32_t
+head_word_gap(uint64_t word)
+{
+	return (uint32_t)(word >> 22) & 15;
 }
 
 static inline uint32_t
 head_word_before(uint64_t word)
 {
-	return (uint32_t)(word >> 12) & 0xfff;
+	return (uint32_t)(word >> 11) & 0x7ff;
 }
 
 static inline uint32_t
 head_word_now(uint64_t word)
 {
-	return (uint32_t)word & 0xfff;
+	return (uint32_t)word & 0x7ff;
+}
+
+/* The word after `commit` has made it `now` samples; 0 for a new chunk. */
+static inline uint64_t
+head_word_next(uint64_t word, uint64_t commit, uint32_t now)
+{
+	uint64_t gap;
+
+	if (word == 0)
+		return head_word_make(commit, HEAD_GAP_MAX, 0, now);
+	if (head_word_commit(word) == commit)
+		return head_word_make(commit, head_word_gap(word),
+		    head_word_before(word), now);
+	gap = 63 - (uint64_t)__builtin_clzll(commit - head_word_commit(word));
+	return head_word_make(commit, gap < HEAD_GAP_MAX ? (uint32_t)gap :
+	    HEAD_GAP_MAX, head_word_now(word), now);
 }
 
 /* Samples that a reader which took `commit` sees. */
@@ -206,6 +236,16 @@ head_word_seen(uint64_t word, uint64_t commit)
 {
 	return head_word_commit(word) <= commit ? head_word_now(word) :
 	    head_word_before(word);
+}
+
+/* Whether head_word_seen may be too much for this commit. */
+static inline bool
+head_word_is_newer(uint64_t word, uint64_t commit)
+{
+	return head_word_commit(word) > commit &&
+	    head_word_gap(word) < HEAD_GAP_MAX &&
+	    head_word_commit(word) - ((uint64_t)1 << head_word_gap(word)) >
+	    commit;
 }
 
 /*

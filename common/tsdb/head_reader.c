@@ -413,8 +413,7 @@ head_reader_capture(struct head_reader *r, struct arena *a,
 			if (got == 1 &&
 			    capture_one(r, s.chunks, &cap[i], err) == -1)
 				return -1;
-			if (head_word_commit(cap[i].word) > r->commit + 1)
-				again = true;
+			again |= head_word_is_newer(cap[i].word, r->commit);
 		}
 	}
 	*out = cap;

@@ -160,7 +160,7 @@ chunk_cut(struct head *h, uint32_t slot, struct series_state *st,
 	uint32_t units = head_alloc_size(&h->alloc, data_units(0));
 	head_off data = head_zalloc(h, units), entry;
 	struct head_chunk c = {
-		.word = head_word_make(commit, 0, 0),
+		.word = head_word_make(commit, HEAD_GAP_MAX, 0, 0),
 		.where = head_where_arena(1, data, units),
 		.mint_ms = t_ms,
 		.maxt_ms = t_ms,
@@ -236,9 +236,8 @@ head_append_one(struct head *h, uint32_t slot, struct series_state *st,
 	c = head_ptr(h, st->open);
 	word = c->word;
 	head_store_time(&c->maxt_ms, t_ms);
-	head_store64(&c->word, head_word_make(commit,
-	    head_word_commit(word) == commit ? head_word_before(word) :
-	    head_word_now(word), st->x.n_samples));
+	head_store64(&c->word, head_word_next(word, commit,
+	    st->x.n_samples));
 	return 0;
 }
 

@@ -107,7 +107,8 @@ head_replay_chunk(struct head *h, uint64_t ref, int64_t mint_ms,
 	    sizeof(*m->chunk)) == -1)
 		return -1;
 	m->chunk[m->n_chunks] = (struct file_chunk){ .c = {
-		.word = head_word_make(REPLAY_COMMIT, 0, n_samples),
+		.word = head_word_make(REPLAY_COMMIT, HEAD_GAP_MAX, 0,
+		    n_samples),
 		.where = head_where_file(encoding, file, off),
 		.mint_ms = mint_ms, .maxt_ms = maxt_ms } };
 	m->n_chunks++;
