@@ -36,6 +36,7 @@ struct memory_series {
 	struct chunk_span	*spans;
 	size_t			 n_spans, span_cap;
 	bool			 encoded;
+	bool			 frozen;	/* raw is gone */
 };
 
 struct symbol {
@@ -51,7 +52,7 @@ struct source_memory {
 	size_t			 n_symbols, symbol_cap;
 	struct map		 by_labels;	/* struct memory_series */
 	struct memory_series	**series;
-	size_t			 n_series, series_cap;
+	size_t			 n_series, series_cap, n_frozen;
 	struct arena		*query;
 };
 
@@ -158,7 +159,7 @@ source_memory_add(struct source_memory *m, struct labels ls, int64_t t_ms,
 	struct memory_series *s = series_get(m, ls);
 	size_t i;
 
-	if (s == NULL ||
+	if (s == NULL || s->frozen ||
 	    vec_grow(&s->raw, &s->cap, s->n + 1, sizeof(*s->raw)) == -1)
 		return -1;
 	for (i = s->n; i > 0 && s->raw[i - 1].t_ms >= t_ms; i--)
@@ -364,6 +365,22 @@ encode(struct source_memory *m, struct memory_series *s)
 	return 0;
 }
 
+int
+source_memory_freeze(struct source_memory *m)
+{
+	for (size_t i = m->n_frozen; i < m->n_series; i++) {
+		struct memory_series *s = m->series[i];
+
+		if (!s->encoded && encode(m, s) == -1)
+			return -1;
+		free(s->raw);
+		s->raw = NULL;
+		s->frozen = true;
+	}
+	m->n_frozen = m->n_series;
+	return 0;
+}
+
 /* --- the source --- */
 
 static int
@@ -402,6 +419,10 @@ matches(const struct source_memory *m, const struct memory_series *s,
 static bool
 in_range(const struct memory_series *s, const struct source_hints *h)
 {
+	if (s->frozen)
+		return s->n_spans != 0 &&
+		    s->spans[0].mint_ms <= h->maxt_ms &&
+		    s->spans[s->n_spans - 1].maxt_ms >= h->mint_ms;
 	return s->n != 0 && s->raw[0].t_ms <= h->maxt_ms &&
 	    s->raw[s->n - 1].t_ms >= h->mint_ms;
 }
@@ -549,7 +570,7 @@ source_memory_reset(struct source_memory *m)
 		free(m->series[i]->raw);
 		free(m->series[i]->spans);
 	}
-	m->n_series = m->n_symbols = 0;
+	m->n_series = m->n_symbols = m->n_frozen = 0;
 	map_clear(&m->by_text);
 	map_clear(&m->by_labels);
 	map_init(&m->by_text);

@@ -31,4 +31,10 @@ struct source *source_memory_source(struct source_memory *m);
 int	 source_memory_add(struct source_memory *m, struct labels ls,
 	    int64_t t_ms, int64_t st_ms, double v, const struct fhist *h);
 
+/*
+ * Encodes everything and forgets the raw samples: less memory, for large
+ * stores that will not change. Nothing can be added to these series later.
+ */
+int	 source_memory_freeze(struct source_memory *m);
+
 #endif

@@ -33,3 +33,9 @@ $(B)/tests/promqltest: $(PROMQLTEST_OBJS) $(B)/lib/libpromql.a $(call libfiles,$
 	@mkdir -p $(@D)
 	@echo "LINK $@"
 	@$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(promql_LINK) -lm
+
+# build/tests/bench_promql: the engine alone, over series in memory.
+$(B)/tests/bench_promql: $(B)/obj/tests/bench/bench_promql.c.o $(B)/lib/libpromql.a $(call libfiles,$(promql_ALL))
+	@mkdir -p $(@D)
+	@echo "LINK $@"
+	@$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(promql_LINK) -lm
