@@ -32,7 +32,7 @@
 #define SAMPLE_READ	32
 
 #if defined(__GNUC__) && !defined(__clang__) && !defined(BRAZIER_SANITIZED)
-#define HOT_CLONES __attribute__((target_clones("arch=haswell", "default")))
+#define HOT_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define HOT_CLONES
 #endif

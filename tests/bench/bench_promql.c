@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * The engine over series in memory: bench_promql [SERIES] [QUERY STEP_S].
+ * The engine over series in memory: bench_promql [SERIES] [QUERY STEP_S [RUNS]].
  * 6 h of samples at 15 s, counters of 100 jobs. Prints Go's format.
  */
 
@@ -65,7 +65,7 @@ fill(struct source_memory *m, int n)
 
 static void
 run(struct source_memory *m, const char *name, const char *query,
-    int64_t hours, int64_t step_s)
+    int64_t hours, int64_t step_s, int runs)
 {
 	struct promql_opts o = { .max_samples = 500000000 };
 	int64_t end = (int64_t)HOURS * 3600000 - INTERVAL_MS;
@@ -76,7 +76,7 @@ run(struct source_memory *m, const char *name, const char *query,
 	double best = INFINITY;
 	size_t peak = 0, n = 0;
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < runs; i++) {
 		double t = cpu_now();
 
 		if (promql_exec(source_memory_source(m), str_c(query), start,
@@ -103,33 +103,34 @@ main(int argc, char **argv)
 
 	fill(m, argc > 1 ? atoi(argv[1]) : 10000);
 	if (argc > 3) {
-		run(m, "Query", argv[2], HOURS, atoi(argv[3]));
+		run(m, "Query", argv[2], HOURS, atoi(argv[3]),
+		    argc > 4 ? atoi(argv[4]) : 3);
 		source_memory_free(m);
 		return 0;
 	}
-	run(m, "SumByRate6h", "sum by (job) (rate(m_total[5m]))", 6, 60);
-	run(m, "SumByRate1h", "sum by (job) (rate(m_total[5m]))", 1, 15);
-	run(m, "SumByRateInstant", "sum by (job) (rate(m_total[5m]))", 0, 0);
-	run(m, "Rate1h", "rate(m_total[5m])", 1, 60);
-	run(m, "Raw1h", "m_total", 1, 60);
-	run(m, "RawInstant", "m_total", 0, 0);
+	run(m, "SumByRate6h", "sum by (job) (rate(m_total[5m]))", 6, 60, 3);
+	run(m, "SumByRate1h", "sum by (job) (rate(m_total[5m]))", 1, 15, 3);
+	run(m, "SumByRateInstant", "sum by (job) (rate(m_total[5m]))", 0, 0, 3);
+	run(m, "Rate1h", "rate(m_total[5m])", 1, 60, 3);
+	run(m, "Raw1h", "m_total", 1, 60, 3);
+	run(m, "RawInstant", "m_total", 0, 0, 3);
 	run(m, "MaxOverTime6h", "max by (job) (max_over_time(m_total[1h]))",
-	    6, 60);
+	    6, 60, 3);
 	run(m, "AvgOverTime6h", "avg by (job) (avg_over_time(m_total[1h]))",
-	    6, 60);
-	run(m, "TopkRate6h", "topk(5, rate(m_total[5m]))", 6, 60);
+	    6, 60, 3);
+	run(m, "TopkRate6h", "topk(5, rate(m_total[5m]))", 6, 60, 3);
 	run(m, "Quantile6h", "histogram_quantile(0.9, sum by (le) "
-	    "(rate(m_total[5m])))", 6, 60);
+	    "(rate(m_total[5m])))", 6, 60, 3);
 	run(m, "QuantileByJob", "histogram_quantile(0.9, sum by (job, le) "
-	    "(rate(m_total[5m])))", 6, 60);
-	run(m, "Binop1h", "m_total / on (instance, job, le) m_total", 1, 60);
+	    "(rate(m_total[5m])))", 6, 60, 3);
+	run(m, "Binop1h", "m_total / on (instance, job, le) m_total", 1, 60, 3);
 	run(m, "ManyToOne1h", "m_total * on (job) group_left () "
-	    "sum by (job) (m_total)", 1, 60);
+	    "sum by (job) (m_total)", 1, 60, 3);
 	run(m, "Subquery", "max by (job) (max_over_time(rate("
-	    "m_total[5m])[30m:1m]))", 1, 60);
+	    "m_total[5m])[30m:1m]))", 1, 60, 3);
 	run(m, "Regex", "sum (rate(m_total{instance=~\"host-1.*\"}[5m]))", 6,
-	    60);
-	run(m, "One", "m_total{instance=\"host-1:9100\",le=\"1\"}", 0, 0);
+	    60, 3);
+	run(m, "One", "m_total{instance=\"host-1:9100\",le=\"1\"}", 0, 0, 3);
 	source_memory_free(m);
 	return 0;
 }
