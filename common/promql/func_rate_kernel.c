@@ -21,31 +21,68 @@
 
 #include "common/promql/select.h"
 
+#if defined(__GNUC__) && !defined(__clang__) && !defined(BRAZIER_SANITIZED)
+#define HOT_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else
+#define HOT_CLONES
+#endif
+
 /* Moves lo and hi to the window (end - range, end]. */
 struct window {
 	const int64_t	*t;
 	size_t		 n, lo, hi;
 	int64_t		 start, end;
 	uint64_t	 most;
+	int64_t		 first_ms, step_ms;	/* end of the windows */
+	size_t		 hi_by, lo_by;		/* last moves: the next guess */
+	uint64_t	 total, read;
+	bool		 per_step;
 };
 
-static inline bool
+static struct window
+window_start(const struct rcall *c, const struct samples *s)
+{
+	struct window w = { .t = s->t, .n = s->n,
+	    .first_ms = select_ref_ms(c->ev, c->mod, 0),
+	    .step_ms = c->mod->at == PROMQL_AT_TIME ? 0 : c->ev->step_ms,
+	    .per_step = c->q->total_per_step != NULL };
+
+	return w;
+}
+
+/* First index from i on with t > x; by is how far the last call moved. */
+static inline __attribute__((always_inline)) size_t
+advance(const int64_t *t, size_t i, size_t n, int64_t x, size_t *by)
+{
+	size_t k = i + *by;
+
+	if (k < n && t[k] > x && (k == i || t[k - 1] <= x))
+		return k;
+	k = i;
+	while (k < n && t[k] <= x)
+		k++;
+	*by = k - i;
+	return k;
+}
+
+static inline __attribute__((always_inline)) bool
 window_move(struct rcall *c, struct window *w, uint32_t step)
 {
-	w->end = select_ref_ms(c->ev, c->mod, step);
+	w->end = w->first_ms + (int64_t)step * w->step_ms;
 	w->start = w->end - c->range_ms;
 	size_t old = w->hi;
-	while (w->hi < w->n && w->t[w->hi] <= w->end)
-		w->hi++;
-	while (w->lo < w->hi && w->t[w->lo] <= w->start)
-		w->lo++;
+	w->hi = advance(w->t, w->hi, w->n, w->end, &w->hi_by);
+	w->lo = advance(w->t, w->lo, w->hi, w->start, &w->lo_by);
 	size_t n = w->hi - w->lo;
 	if (n == 0)
 		return false;
 	if (n > w->most)
 		w->most = n;
 	size_t from = old > w->lo ? old : w->lo;
-	q_stat_step(c->q, c->ev, step, n, w->hi - from);
+	w->total += n;
+	w->read += w->hi - from;
+	if (w->per_step)
+		q_stat_step(c->q, c->ev, step, n, w->hi - from);
 	return true;
 }
 
@@ -54,9 +91,115 @@ window_finish(struct rcall *c, const struct window *w)
 {
 	uint64_t n = c->q->cur_samples + w->most;
 
+	if (!w->per_step)
+		q_stat_step(c->q, c->ev, 0, w->total, w->read);
 	if (n > c->q->peak_samples)
 		c->q->peak_samples = n;
 	return n > c->q->max_samples ? q_too_many(c->q) : 0;
+}
+
+/* --- rate --- */
+
+#define LANES	4
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
+typedef int64_t mask __attribute__((vector_size(LANES * sizeof(int64_t))));
+
+/* Steps at once: stores must be long done when their lanes are loaded. */
+#define BLOCK	64
+
+/* What extrapolation needs of some steps, a column each. */
+struct rate_cols {
+	double	d[BLOCK];	/* increase between the samples */
+	double	before[BLOCK];	/* ms from the window's start to the first */
+	double	after[BLOCK];	/* ms from the last to the window's end */
+	double	span[BLOCK];	/* ms between first and last */
+	double	gaps[BLOCK];
+	double	first[BLOCK];	/* value */
+	double	out[BLOCK];
+	uint32_t step[BLOCK];
+	size_t	n;
+};
+
+/* Where m is set a, else b. */
+#define PICK(m, a, b) \
+	((lanes)(((m) & (mask)(a)) | (~(m) & (mask)(b))))
+
+/*
+ * The same operations in the same order as range_rate, so the same bits. No
+ * product is followed by a sum here that could be fused.
+ */
+static inline __attribute__((always_inline)) void
+extrapolate(struct rate_cols *c, size_t i, bool counter, double range_s)
+{
+	lanes d, sampled, gaps, to_start, to_end;
+	lanes zero = { 0, 0, 0, 0 }, ms = zero + 1000;
+
+	memcpy(&d, c->d + i, sizeof(d));
+	memcpy(&sampled, c->span + i, sizeof(d));
+	memcpy(&gaps, c->gaps + i, sizeof(d));
+	memcpy(&to_start, c->before + i, sizeof(d));
+	memcpy(&to_end, c->after + i, sizeof(d));
+	sampled /= ms;
+	to_start /= ms;
+	to_end /= ms;
+	lanes gap = sampled / gaps, threshold = gap * 1.1, half = gap / 2;
+	to_start = PICK(to_start >= threshold, half, to_start);
+	if (counter) {
+		lanes v, to_zero;
+
+		memcpy(&v, c->first + i, sizeof(v));
+		to_zero = sampled * (v / d);
+		to_start = PICK((d > zero) & (v >= zero) &
+		    (to_zero < to_start), to_zero, to_start);
+	}
+	to_end = PICK(to_end >= threshold, half, to_end);
+	lanes factor = (sampled + to_start + to_end) / sampled;
+	factor = PICK(sampled != zero, factor, zero + 1);
+	if (range_s != 0)
+		factor /= range_s;
+	d *= factor;
+	memcpy(c->out + i, &d, sizeof(d));
+}
+
+static inline __attribute__((always_inline)) void
+flush(struct rcall *c, struct rate_cols *cols, bool counter, double range_s)
+{
+	for (size_t i = 0; i < cols->n; i += LANES)
+		extrapolate(cols, i, counter, range_s);
+	for (size_t i = 0; i < cols->n; i++)
+		pbuf_float(&c->buf, cols->step[i], cols->out[i]);
+	cols->n = 0;
+}
+
+HOT_CLONES
+static void
+rate_steps(struct rcall *c, struct window *w, const double *v,
+    const uint32_t *resets, size_t n_resets, bool counter, double range_s)
+{
+	struct rate_cols cols = { .n = 0 };
+	size_t r = 0;		/* first reset inside of the window */
+
+	for (uint32_t step = 0; step < c->ev->n_steps; step++) {
+		if (!window_move(c, w, step) || w->hi - w->lo < 2)
+			continue;
+		double d = v[w->hi - 1] - v[w->lo];
+		while (r < n_resets && resets[r] <= w->lo)
+			r++;
+		for (size_t k = r; k < n_resets && resets[k] < w->hi; k++)
+			d += v[resets[k] - 1];
+		int64_t first = w->t[w->lo], last = w->t[w->hi - 1];
+		size_t i = cols.n++;
+		cols.d[i] = d;
+		cols.before[i] = (double)(first - w->start);
+		cols.after[i] = (double)(w->end - last);
+		cols.span[i] = (double)(last - first);
+		cols.gaps[i] = (double)(w->hi - w->lo - 1);
+		cols.first[i] = v[w->lo];
+		cols.step[i] = step;
+		if (cols.n == BLOCK)
+			flush(c, &cols, counter, range_s);
+	}
+	flush(c, &cols, counter, range_s);
 }
 
 static int
@@ -64,9 +207,8 @@ kernel_rate(struct rcall *c, const struct samples *s)
 {
 	bool counter = c->id != PROMQL_FN_DELTA;
 	bool rate = c->id == PROMQL_FN_RATE;
-	struct window w = { .t = s->t, .n = s->n };
-	size_t n_resets = 0, r = 0;	/* r: first reset inside of the window */
-	const double *v = s->v;
+	struct window w = window_start(c, s);
+	size_t n_resets = 0;
 
 	/* resets[k]: index of the sample behind the k-th reset */
 	if (range_scratch(c, s->n + 1) == -1)
@@ -74,42 +216,14 @@ kernel_rate(struct rcall *c, const struct samples *s)
 	uint32_t *resets = (uint32_t *)(void *)c->scratch;
 	if (counter)
 		for (size_t i = 1; i < s->n; i++)
-			if (v[i] < v[i - 1])
+			if (s->v[i] < s->v[i - 1])
 				resets[n_resets++] = (uint32_t)i;
-	for (uint32_t step = 0; step < c->ev->n_steps; step++) {
-		if (!window_move(c, &w, step) || w.hi - w.lo < 2)
-			continue;
-		double d = v[w.hi - 1] - v[w.lo];
-		while (r < n_resets && resets[r] <= w.lo)
-			r++;
-		for (size_t k = r; k < n_resets && resets[k] < w.hi; k++)
-			d += v[resets[k] - 1];
-
-		int64_t first = s->t[w.lo], last = s->t[w.hi - 1];
-		double to_start = (double)(first - w.start) / 1000;
-		double to_end = (double)(w.end - last) / 1000;
-		double sampled = (double)(last - first) / 1000;
-		double gap = sampled / (double)(w.hi - w.lo - 1);
-		double threshold = gap * 1.1;
-		if (to_start >= threshold)
-			to_start = gap / 2;
-		if (counter && d > 0 && v[w.lo] >= 0) {
-			double to_zero = sampled * (v[w.lo] / d);
-
-			if (to_zero < to_start)
-				to_start = to_zero;
-		}
-		if (to_end >= threshold)
-			to_end = gap / 2;
-		double factor = 1;
-		if (sampled != 0)
-			factor = (sampled + to_start + to_end) / sampled;
-		if (rate)
-			factor /= c->range_s;
-		pbuf_float(&c->buf, step, d * factor);
-	}
+	rate_steps(c, &w, s->v, resets, n_resets, counter,
+	    rate ? c->range_s : 0);
 	return window_finish(c, &w) == -1 ? -1 : 1;
 }
+
+/* --- sums --- */
 
 /* All whole, and no partial sum of absolute values reaches 2^53. */
 static bool
@@ -130,7 +244,7 @@ sums_are_exact(const double *v, size_t n)
 static int
 kernel_sum(struct rcall *c, const struct samples *s)
 {
-	struct window w = { .t = s->t, .n = s->n };
+	struct window w = window_start(c, s);
 	bool avg = c->id == PROMQL_FN_AVG_OVER_TIME;
 
 	if (!sums_are_exact(s->v, s->n))
@@ -155,7 +269,7 @@ kernel_sum(struct rcall *c, const struct samples *s)
 static int
 kernel_extreme(struct rcall *c, const struct samples *s)
 {
-	struct window w = { .t = s->t, .n = s->n };
+	struct window w = window_start(c, s);
 	bool max = c->id == PROMQL_FN_MAX_OVER_TIME;
 	size_t head = 0, tail = 0, next = 0;
 	const double *v = s->v;
@@ -191,7 +305,7 @@ kernel_extreme(struct rcall *c, const struct samples *s)
 static int
 kernel_simple(struct rcall *c, const struct samples *s)
 {
-	struct window w = { .t = s->t, .n = s->n };
+	struct window w = window_start(c, s);
 
 	for (uint32_t step = 0; step < c->ev->n_steps; step++) {
 		double x;

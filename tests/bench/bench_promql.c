@@ -54,7 +54,8 @@ fill(struct source_memory *m, int n)
 			if (rand_r(&seed) % 5000 == 0)
 				v = 0;
 			(void)source_memory_add(m, (struct labels){ l, 5 },
-			    (int64_t)k * INTERVAL_MS + (rand_r(&seed) % 3), 0,
+			    (int64_t)k * INTERVAL_MS + i * 7919 % 14000 +
+			    (rand_r(&seed) % 50 == 0), 0,
 			    v, NULL);
 		}
 		if (i % 64 == 63)
