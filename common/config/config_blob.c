@@ -10,7 +10,8 @@
 int
 config_blob_web(const struct config *c, struct buf *out, struct err *err)
 {
-	struct web_conf w = { .n_pools = c->n_jobs };
+	struct web_conf w = { .n_pools = c->n_jobs,
+	    .gogc = cfg_get_int(cfg_get(&c->root, "runtime"), "gogc") };
 	struct buf yaml;
 	size_t i;
 	int rc;

@@ -85,7 +85,11 @@ handle_runtimeinfo(struct call *c)
 	buf_printf(&b, ",\"corruptionCount\":%lld,\"goroutineCount\":1,"
 	    "\"GOMAXPROCS\":%ld,\"GOMEMLIMIT\":9223372036854775807",
 	    (long long)s->corruptions, sysconf(_SC_NPROCESSORS_ONLN));
-	add_pair(&b, "GOGC", STR_EMPTY);
+	if (web->conf.gogc < 0)
+		add_pair(&b, "GOGC", STR_LIT("off"));
+	else
+		buf_printf(&b, ",\"GOGC\":\"%lld\"",
+		    (long long)web->conf.gogc);
 	add_pair(&b, "GODEBUG", STR_EMPTY);
 	add_pair(&b, "storageRetention", str_c(web->set.retention));
 	buf_add_byte(&b, '}');

@@ -18,6 +18,7 @@ web_conf_encode(const struct web_conf *c, struct buf *out)
 	wire_put_u32(out, (uint32_t)c->n_pools);
 	for (size_t i = 0; i < c->n_pools; i++)
 		wire_put_str(out, c->pools[i]);
+	wire_put_i64(out, c->gogc);
 }
 
 /* Texts of the copy keep their places, so they are borrowed from it. */
@@ -43,6 +44,7 @@ web_conf_decode(struct web_conf *c, struct str blob, struct err *err)
 	}
 	for (c->n_pools = 0; c->n_pools < n; c->n_pools++)
 		c->pools[c->n_pools] = wire_get_str(&r);
+	c->gogc = wire_get_i64(&r);
 	if (wire_end(&r))
 		return 0;
 bad:

@@ -19,6 +19,7 @@ struct web_conf {
 	struct str	 yaml;		/* printed with defaults, redacted */
 	struct str	*pools;		/* names of the scrape pools */
 	size_t		 n_pools;
+	int64_t		 gogc;		/* runtime.gogc, shown only; < 0: off */
 	char		*owned;		/* after decoding: all the texts */
 };
 
