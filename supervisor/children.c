@@ -877,15 +877,10 @@ children_new(struct supervisor *sup, struct err *err)
 	size_t n = 0;
 
 	for (int r = 0; r < ROLE_COUNT; r++) {
-		if (sup->launcher.fds[r] == -1 && role_policies[r].must_exist) {
-			if (r == ROLE_CONFIG)
-				return err_set(err, ERR_NOT_FOUND, "open %s/%s: no "
-				    "such file or directory", sup->launcher.dir,
-				    role_name((enum role)r));
-			log_error("A worker's program is missing, going on without",
-			    F_STR("role", role_name((enum role)r)),
-			    F_STR("dir", sup->launcher.dir));
-		}
+		if (sup->launcher.fds[r] == -1 && role_policies[r].must_exist)
+			return err_set(err, ERR_NOT_FOUND, "open %s/%s: no such "
+			    "file or directory", sup->launcher.dir,
+			    role_name((enum role)r));
 		if (role_policies[r].is_worker && sup->launcher.fds[r] != -1)
 			n += role_count((enum role)r, sup->flags);
 	}
