@@ -32,8 +32,8 @@
 #include "supervisor/supervisor.h"
 
 #define BACKOFF_FIRST_MS	100
-#define BACKOFF_MAX_MS		10000
-#define HEALTHY_SPELL_MS	60000	/* then the back-off begins anew */
+#define BACKOFF_MAX_MS		5000
+#define HEALTHY_SPELL_MS	30000	/* then the back-off begins anew */
 #define BOOT_DEADLINE_MS	30000	/* from fork to ATTACHED */
 #define ENVIRONMENT_MAX		(IPC_MSG_MAX - 8192)
 #define STARTUP_DEATHS_MAX	5	/* of one worker, then the start fails */
@@ -607,6 +607,7 @@ child_start(struct child *c)
 
 	if (c->pid != 0)
 		return;
+	event_del(c->restart_timer);
 	c->started = mono_now();
 	if (child_spawn(c, &gifts, &err) == -1) {
 		log_error("Worker cannot be started",

@@ -5,6 +5,9 @@
  *
  *	LOAD     a fresh config worker reads and checks everything and sends one
  *	         sealed blob a role; any error ends here
+ *	SETTLE   workers that are down or catching up get there first, so that
+ *	         all are asked; one that does not come up in time is left out (the
+ *	         new configuration may be the cure)
  *	PREPARE  to all workers at once; each builds the new beside the old
  *	(decision: the last worker has accepted)
  *	COMMIT   role by role in the reference's order, each waits for the one
@@ -21,8 +24,7 @@
  * else starts, brought into force once storage is ready.
  *
  * A worker that (re)starts is brought to the configuration in force by the
- * same messages, on its own (catch-up). It takes part in a reload only if it
- * was at rest when PREPARE went out; else it catches up afterwards.
+ * same messages, on its own (catch-up).
  */
 
 #include <fcntl.h>
@@ -41,10 +43,13 @@
 
 #define WAITING_MAX		16
 #define LOAD_DEADLINE_MS	60000
+#define SETTLE_DEADLINE_MS	10000
 #define PREPARE_DEADLINE_MS	60000
 #define COMMIT_DEADLINE_MS	30000
 
-enum reload_stage { RELOAD_WAITING, RELOAD_LOAD, RELOAD_PREPARE, RELOAD_COMMIT };
+enum reload_stage {
+	RELOAD_WAITING, RELOAD_LOAD, RELOAD_SETTLE, RELOAD_PREPARE, RELOAD_COMMIT
+};
 
 struct reload {
 	struct reload		*next;		/* waiting behind it */
@@ -64,6 +69,7 @@ struct reload {
 };
 
 static void reload_next_commit(struct reload *r);
+static void reload_prepare(struct reload *r, const int *blobs);
 static void reload_kick(struct supervisor *sup);
 
 static void
@@ -200,6 +206,9 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 	if (r->stage == RELOAD_LOAD) {
 		child_kill(&sup->config, PEER_CAUSE_LIMIT, "took too long");
 		reload_fail(r, "couldn't load configuration", "timed out");
+	} else if (r->stage == RELOAD_SETTLE) {
+		log_warn("Reloading without the workers that are down");
+		reload_prepare(r, r->blobs);
 	} else if (late != NULL)
 		/* Its death ends the reload, or lets it go on. */
 		child_kill(late, PEER_CAUSE_LIMIT,
@@ -347,7 +356,35 @@ log_warnings(struct wire_reader *reader)
 	}
 }
 
-static void reload_prepare(struct reload *r, const int *blobs);
+/* Goes on once every worker is up, at rest and on the generation in force. */
+static void
+reload_settle(struct supervisor *sup)
+{
+	struct reload *r = sup->reload;
+
+	if (r == NULL || r->stage != RELOAD_SETTLE)
+		return;
+	for (size_t i = 0; i < sup->n_children; i++) {
+		const struct child *c = &sup->children[i];
+
+		if (c->state != CHILD_UP || c->step != STEP_IDLE ||
+		    c->generation != sup->generation)
+			return;
+	}
+	reload_prepare(r, r->blobs);
+}
+
+static void
+reload_settle_begin(struct reload *r)
+{
+	struct supervisor *sup = r->sup;
+
+	r->stage = RELOAD_SETTLE;
+	arm(r, SETTLE_DEADLINE_MS);
+	for (size_t i = 0; i < sup->n_children; i++)
+		child_start(&sup->children[i]);	/* the back-off can wait */
+	reload_settle(sup);
+}
 
 void
 reload_on_loaded(struct child *c, struct ipc_msg *m)
@@ -387,7 +424,7 @@ reload_on_loaded(struct child *c, struct ipc_msg *m)
 		blobs_keep(r->sup, r);
 		reload_finish(r, NULL);
 	} else
-		reload_prepare(r, r->blobs);
+		reload_settle_begin(r);
 }
 
 /* --- prepare --- */
@@ -564,8 +601,10 @@ reload_on_committed(struct child *c)
 	    c->generation == r->generation) {
 		r->role_ns[c->role] = mono_sub_ns(mono_now(), r->role_began);
 		reload_next_commit(r);
-	} else
+	} else {
 		reload_catch_up(c);
+		reload_settle(c->sup);
+	}
 }
 
 void

@@ -249,6 +249,18 @@ open_signals(struct supervisor *sup, struct err *err)
 	return 0;
 }
 
+/* As Go programs do: web and scrape need a descriptor for each connection. */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
 static int
 open_metrics(struct supervisor *sup, struct err *err)
 {
@@ -285,6 +297,7 @@ supervisor_start(struct supervisor *sup)
 	(void)gethostname(sup->hostname, sizeof(sup->hostname) - 1);
 	if (getcwd(sup->cwd, sizeof(sup->cwd)) == NULL)
 		snprintf(sup->cwd, sizeof(sup->cwd), "/");
+	raise_descriptor_limit();
 	memory_plan_make(&sup->memory, sup->flags);
 	if (identity_find(&sup->identity, flags_str(sup->flags, FLAG_USER),
 	    &err) == -1 || launcher_open(&sup->launcher, &err) == -1)

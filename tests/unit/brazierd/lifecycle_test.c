@@ -24,7 +24,8 @@
 #include "common/base/log.h"
 #include "supervisor/supervisor.h"
 
-#define PATIENCE_MS	10000
+#define PATIENCE_MS	20000
+#define LOG_END_BYTES	900	/* what a failure shows; cmocka cuts at 1024 */
 
 struct world {
 	struct flags		f;
@@ -113,8 +114,10 @@ world_until(struct world *w, condition *is_so, const char *what)
 	while (!is_so(w)) {
 		if (mono_before(end, mono_now())) {
 			char *text = world_log(w);
+			size_t n = strlen(text);
 
-			fail_msg("waited in vain: %s\n%s", what, text);
+			fail_msg("waited in vain: %s\n%s", what,
+			    text + (n > LOG_END_BYTES ? n - LOG_END_BYTES : 0));
 		}
 		event_base_loopexit(w->sup->base, &tick);
 		event_base_dispatch(w->sup->base);
@@ -361,6 +364,49 @@ test_queued_reloads(void **state)
 	world_close(&w);
 }
 
+/*
+ * Deaths, good and bad reloads in any order: each request is answered once,
+ * and in the end everybody runs on the one generation in force.
+ */
+static void
+test_storm(void **state)
+{
+	static const char *const scripts[] = { "good", "bad", "late=scrape",
+	    "refuse=query", "late=web,refuse=storage", "die=scrape" };
+	unsigned seed = (unsigned)getpid();
+	struct timeval tick = { 0, 30000 };
+	struct answer a[40] = { { 0 } };
+	struct world w;
+	int n = 0;
+
+	(void)state;
+	print_message("seed %u\n", seed);
+	world_open(&w, "good.yml");
+	UNTIL(&w, all_run);
+	for (int round = 0; round < 40; round++) {
+		const struct child *c =
+		    &w.sup->children[(unsigned)rand_r(&seed) % w.sup->n_children];
+
+		if (rand_r(&seed) % 3 == 0 && c->restarts < 4 && c->pid != 0)
+			(void)kill(c->pid, SIGKILL);
+		if (w.sup->reload == NULL && n < 40) {
+			flags_override_str(&w.f, FLAG_CONFIG_FILE,
+			    scripts[(unsigned)rand_r(&seed) % 6]);
+			reload_request(w.sup, answer_cb, &a[n++]);
+		}
+		event_base_loopexit(w.sup->base, &tick);
+		event_base_dispatch(w.sup->base);
+	}
+	flags_override_str(&w.f, FLAG_CONFIG_FILE, "good");
+	UNTIL(&w, all_run);
+	for (int i = 0; i < n; i++)
+		assert_int_equal(a[i].n, 1);
+	stop_begin(w.sup, NULL);
+	UNTIL(&w, all_gone);
+	assert_int_equal(w.sup->exit_code, 0);
+	world_close(&w);
+}
+
 int
 main(void)
 {
@@ -371,6 +417,7 @@ main(void)
 		cmocka_unit_test(test_reloads),
 		cmocka_unit_test(test_abort_crosses_answer),
 		cmocka_unit_test(test_queued_reloads),
+		cmocka_unit_test(test_storm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
