@@ -15,6 +15,10 @@ BENCHES += bench_wal
 bench_wal_ROLE := storage
 bench_wal_NEEDS := $(storage_NEEDS)
 
+# the engine alone, over series in memory
+BENCHES += bench_promql
+bench_promql_NEEDS := promql tsdb labels base
+
 $(foreach p,$(BENCHES),$(eval $(call TESTPROG_rules,$(p),bench)))
 
 .PHONY: bench-programs

@@ -22,20 +22,11 @@ CONFORMANCE += blocktest
 blocktest_NEEDS := promql tsdb labels base
 blocktest_PKGS := jansson
 
+# the PromQL test language
+CONFORMANCE += promqltest
+promqltest_NEEDS := promql tsdb labels base
+
 $(foreach p,$(CONFORMANCE),$(eval $(call TESTPROG_rules,$(p),conformance)))
 
 .PHONY: conformance-programs
 conformance-programs: $(CONFORMANCE:%=$(B)/tests/%)
-
-# build/tests/promqltest: runs scripts in the PromQL test language.
-PROMQLTEST_OBJS := $(patsubst %,$(B)/obj/%.o,$(wildcard tests/conformance/promqltest*.c))
-$(B)/tests/promqltest: $(PROMQLTEST_OBJS) $(B)/lib/libpromql.a $(call libfiles,$(promql_ALL))
-	@mkdir -p $(@D)
-	@echo "LINK $@"
-	@$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(promql_LINK) -lm
-
-# build/tests/bench_promql: the engine alone, over series in memory.
-$(B)/tests/bench_promql: $(B)/obj/tests/bench/bench_promql.c.o $(B)/lib/libpromql.a $(call libfiles,$(promql_ALL))
-	@mkdir -p $(@D)
-	@echo "LINK $@"
-	@$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(promql_LINK) -lm
