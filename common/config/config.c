@@ -182,6 +182,24 @@ expand_external_labels(struct loader *l)
 	return 0;
 }
 
+/* Without runtime.gogc the variable GOGC says it ("off" is -1). */
+static void
+take_gogc(struct loader *l)
+{
+	const struct config_options *o = l->options;
+	struct cfg_val *gogc = cfg_get(cfg_get(&l->c->root, "runtime"),
+	    "gogc");
+	struct str text;
+
+	if (o->env == NULL || gogc->present)
+		return;
+	text = o->env(o->env_arg, STR_LIT("GOGC"));
+	if (str_eq_c(text, "off"))
+		gogc->u.i = -1;
+	else if (yaml_resolve(text) == YAML_TAG_INT)
+		(void)yaml_to_int(text, &gogc->u.i);
+}
+
 /* --- the main file --- */
 
 static int
@@ -236,6 +254,8 @@ decode_main(struct loader *l, struct str path, const struct yaml_doc *doc)
 	}
 	if (rc == 0 && expand_external_labels(l) == -1)
 		rc = err_set(&l->fault->err, ERR_NOMEM, "out of memory");
+	if (rc == 0)
+		take_gogc(l);
 	if (rc == 0)
 		rc = cfg_join_dir(&r, &c->root, cfg_path_dir(&c->mem, path));
 	if (rc == -1) {

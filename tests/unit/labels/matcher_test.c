@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -143,6 +145,54 @@ test_agrees_with_engine(void **state)
 	}
 }
 
+/* Random patterns and texts over a small alphabet; the seed is printed. */
+static void
+test_agrees_at_random(void **state)
+{
+	static const char alphabet[] = "aabbc|()[]^$.*+?{},\\1-d:?";
+	static const char text_alphabet[] = "aabbbcd1-.\n";
+	unsigned seed = 20260301, k, rounds = 30000, n_valid = 0;
+	struct err err = ERR_INIT;
+	char pattern[16], text[8];
+	struct matcher m;
+	struct regex *re;
+	size_t i, n, j;
+
+	(void)state;
+	if (getenv("MATCHER_ROUNDS") != NULL) {
+		rounds = (unsigned)atoi(getenv("MATCHER_ROUNDS"));
+		seed = (unsigned)getpid();
+	}
+	for (k = 0; k < rounds; k++) {
+		n = (size_t)rand_r(&seed) % sizeof(pattern);
+		for (i = 0; i < n; i++)
+			pattern[i] = alphabet[(size_t)rand_r(&seed) %
+			    (sizeof(alphabet) - 1)];
+		re = regex_new(str_from(pattern, n),
+		    REGEX_ANCHORED | REGEX_DOTALL, &err);
+		if (re == NULL)
+			continue;
+		n_valid++;
+		assert_int_equal(matcher_init(&m, MATCH_REGEXP, STR_LIT("a"),
+		    str_from(pattern, n), &err), 0);
+		for (j = 0; j < 30; j++) {
+			size_t len = (size_t)rand_r(&seed) % sizeof(text);
+
+			for (i = 0; i < len; i++)
+				text[i] = text_alphabet[
+				    (size_t)rand_r(&seed) %
+				    (sizeof(text_alphabet) - 1)];
+			if (matcher_matches(&m, str_from(text, len)) !=
+			    regex_matches(re, str_from(text, len)))
+				fail_msg("round %u: /%.*s/ on \"%.*s\"", k,
+				    (int)n, pattern, (int)len, text);
+		}
+		matcher_clear(&m);
+		regex_free(re);
+	}
+	assert_true(n_valid > rounds / 100);
+}
+
 static void
 test_format(void **state)
 {
@@ -168,6 +218,7 @@ main(void)
 		cmocka_unit_test(test_bad_regex),
 		cmocka_unit_test(test_analysis),
 		cmocka_unit_test(test_agrees_with_engine),
+		cmocka_unit_test(test_agrees_at_random),
 		cmocka_unit_test(test_format),
 	};
 
