@@ -202,7 +202,7 @@ static const struct worker_role role = {
 int
 main(void)
 {
-	static struct query q;
+	struct query q = { 0 };
 
 	return worker_main(&role, &q);
 }

@@ -162,7 +162,7 @@ static const struct worker_role role = {
 int
 main(void)
 {
-	static struct web web;
+	struct web web = { 0 };
 
 	return worker_main(&role, &web);
 }
