@@ -6,7 +6,8 @@
  * The supervisor's one context and its children. Only supervisor/ sees this
  * file. Who does what:
  *
- *	children.c  fork, attach, deaths and restarts	 peers.c  channels between
+ *	children.c  fork, deaths and restarts		 peers.c  channels between
+ *	attach.c    what a worker is told first		 auto_reload.c
  *	startup.c   load, start, ready			 reload.c the transaction
  *	stop.c      ordered end				 broker.c files for others
  *	control.c   brazierctl				 status.c what it shows
@@ -174,6 +175,12 @@ struct child *children_find(struct supervisor *sup, enum role role,
 	    uint32_t instance);
 /* "scrape/0" */
 const char *child_name(const struct child *c, char out[32]);
+
+/* --- attach.c --- */
+
+/* Descriptors made for a process that only it keeps. */
+struct gifts { int log_fd, region_fd; };
+void	 child_attach(struct child *c, const struct gifts *g);
 
 /* --- peers.c --- */
 
