@@ -47,7 +47,8 @@ duration_parse(struct str text, int64_t *ms_out, struct err *err)
 {
 	size_t i = 0, u = 0, k, start;
 	struct str unit;
-	int64_t total = 0, n, part;
+	int64_t total = 0, part;
+	uint64_t n;
 
 	if (text.n == 0)
 		return err_set(err, ERR_BAD_DATA, "empty duration string");
@@ -61,8 +62,10 @@ duration_parse(struct str text, int64_t *ms_out, struct err *err)
 		start = i;
 		for (n = 0; i < text.n && is_digit(text.p[i]); i++)
 			over |= __builtin_mul_overflow(n, 10, &n) ||
-			    __builtin_add_overflow(n, text.p[i] - '0', &n);
-		if (i == start)
+			    __builtin_add_overflow(n,
+			    (uint64_t)(text.p[i] - '0'), &n);
+		/* More than 64 bits are no number at all. */
+		if (i == start || over)
 			return duration_bad(text, err);
 		start = i;
 		while (i < text.n && !is_digit(text.p[i]))
@@ -77,7 +80,7 @@ duration_parse(struct str text, int64_t *ms_out, struct err *err)
 		if (k == N_UNITS || k < u)
 			return duration_bad(text, err);
 		u = k;
-		if (over || __builtin_mul_overflow(n, units[u].ms, &part) ||
+		if (__builtin_mul_overflow(n, units[u].ms, &part) ||
 		    __builtin_add_overflow(total, part, &total) ||
 		    total > MS_MAX)
 			return err_set(err, ERR_BAD_DATA,

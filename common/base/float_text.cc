@@ -116,11 +116,32 @@ digits_of(double v, char *digits, int *exp10)
 	return n;
 }
 
+/* From here on all values are whole, and to_chars would print every digit. */
+#define WHOLE_MIN	9007199254740992.0	/* 2^53 */
+
+/* Go prints the shortest digits and fills up with zeros. */
+static size_t
+format_whole(double v, char *out)
+{
+	size_t n = 0, k;
+	int e;
+
+	if (v < 0)
+		out[n++] = '-';
+	k = digits_of(std::fabs(v), out + n, &e);
+	n += k;
+	for (; k < (size_t)e + 1; k++)
+		out[n++] = '0';
+	return n;
+}
+
 size_t
 float_format_f(double v, char *out)
 {
 	if (!std::isfinite(v))
 		return special(v, out);
+	if (std::fabs(v) >= WHOLE_MIN)
+		return format_whole(v, out);
 	return (size_t)(std::to_chars(out, out + FLOAT_TEXT_MAX, v,
 	    std::chars_format::fixed).ptr - out);
 }

@@ -13,11 +13,13 @@
 #define REGEX_GROUPS	100
 
 struct regex {
-	re2::RE2	re;
-	int		n_groups;
+	re2::RE2		re;
+	int			n_groups;
+	re2::RE2::Anchor	anchor;
 
 	regex(const std::string &pattern, const re2::RE2::Options &o)
-	    : re(re2::StringPiece(pattern), o), n_groups(0) { }
+	    : re(re2::StringPiece(pattern), o), n_groups(0),
+	    anchor(re2::RE2::UNANCHORED) { }
 };
 
 /* RE2's error codes in the words of Go's regexp/syntax. */
@@ -109,7 +111,8 @@ regex_new(struct str pattern, int flags, struct err *err)
 		o.set_max_mem(REGEX_MEMORY);
 		o.set_dot_nl((flags & REGEX_DOTALL) != 0);
 		if (flags & REGEX_ANCHORED)
-			text = "^(?:" + text + ")$";
+			text = (flags & REGEX_DOTALL ? "^(?s:" : "^(?:") +
+			    text + ")$";
 		if (text.find("(?<") != std::string::npos)
 			text = with_named_groups(text);
 		re = new regex(text, o);
@@ -132,6 +135,8 @@ regex_new(struct str pattern, int flags, struct err *err)
 			return nullptr;
 		}
 		re->n_groups = re->re.NumberOfCapturingGroups();
+		if (flags & REGEX_WHOLE)
+			re->anchor = re2::RE2::ANCHOR_BOTH;
 		return re;
 	} catch (const std::bad_alloc &) {
 		err_set(err, ERR_NOMEM, "out of memory for a regexp");
@@ -149,7 +154,7 @@ bool
 regex_matches(const struct regex *re, struct str text)
 {
 	return re->re.Match(re2::StringPiece(text.p, text.n), 0, text.n,
-	    re2::RE2::UNANCHORED, nullptr, 0);
+	    re->anchor, nullptr, 0);
 }
 
 static bool
@@ -224,7 +229,7 @@ regex_expand(const struct regex *re, struct str text, struct str template_,
 	    REGEX_GROUPS;
 
 	if (!re->re.Match(re2::StringPiece(text.p, text.n), 0, text.n,
-	    re2::RE2::UNANCHORED, groups, n))
+	    re->anchor, groups, n))
 		return false;
 	expand(re, groups, n, template_, out);
 	return true;

@@ -22,8 +22,14 @@ extern "C" {
 struct regex;
 
 enum regex_flags {
-	REGEX_ANCHORED = 1,	/* ^(?:…)$ */
-	REGEX_DOTALL = 2	/* . matches newline */
+	/*
+	 * The pattern is compiled as ^(?:…)$, with REGEX_DOTALL as ^(?s:…)$.
+	 * As in the reference, `a)|(b` slips out of the parentheses.
+	 */
+	REGEX_ANCHORED = 1,
+	REGEX_DOTALL = 2,	/* . matches newline */
+	/* Matches the whole text only; the pattern is compiled as it is. */
+	REGEX_WHOLE = 4
 };
 
 /*

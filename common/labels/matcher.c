@@ -93,29 +93,15 @@ keep_literals(struct matcher *m, struct arena *a, struct err *err)
 	return copy_str(&m->prefix, regex_literals_prefix(&lits), err);
 }
 
-/* The reference parses the pattern before it anchors it: errors show it. */
-static int
-bad_regex(const struct matcher *m, struct err *err)
-{
-	struct err plain = ERR_INIT;
-	struct regex *re = regex_new(m->value, REGEX_DOTALL, &plain);
-
-	if (re == NULL)
-		*err = plain;
-	else
-		regex_free(re);
-	return -1;
-}
-
 static int
 init_regex(struct matcher *m, struct err *err)
 {
 	struct arena a;
 	int rc;
 
-	m->re = regex_new(m->value, REGEX_ANCHORED | REGEX_DOTALL, err);
+	m->re = regex_new(m->value, REGEX_WHOLE | REGEX_DOTALL, err);
 	if (m->re == NULL)
-		return bad_regex(m, err);
+		return -1;
 	arena_init(&a, ANALYSIS_BYTES_MAX);
 	rc = find_shape(m, &a, err);
 	if (rc == 0)

@@ -8,6 +8,8 @@
 #include "common/promql/print.h"
 
 #define MAX_CHARS_DEFAULT	100
+/* A buffer wants more room than is written in the end. */
+#define LINE_SLACK		512
 
 static void pretty(const struct promql_expr *e, size_t max, size_t level,
     struct buf *out);
@@ -20,8 +22,8 @@ indent(size_t level, struct buf *out)
 }
 
 /*
- * Appends the one-line form if it is short enough. Printing stops where the
- * line's limit does, so that a try costs no more than max.
+ * Appends the one-line form if it is short enough. Printing stops soon after
+ * that, so that a try costs little more than max.
  */
 static bool
 add_if_short(const struct promql_expr *e, size_t max, size_t level,
@@ -30,9 +32,9 @@ add_if_short(const struct promql_expr *e, size_t max, size_t level,
 	struct buf line;
 	bool ok;
 
-	buf_init(&line, max);
+	buf_init(&line, max + LINE_SLACK);
 	promql_expr_print(e, &line);
-	ok = !buf_failed(&line);
+	ok = !buf_failed(&line) && line.n <= max;
 	if (ok) {
 		indent(level, out);
 		buf_add_str(out, buf_str(&line));
