@@ -43,6 +43,12 @@ config_blob_query(const struct config *c, struct buf *out, struct err *err)
 		    "evaluation_interval"),
 	};
 
+	struct str file = cfg_get_str(global, "query_log_file");
+
+	if (file.n >= sizeof(q.query_log_file))
+		return err_set(err, ERR_BAD_DATA,
+		    "open %.*s: file name too long", STR_ARG(file));
+	memcpy(q.query_log_file, file.p, file.n);
 	query_conf_encode(&q, out);
 	return buf_failed(out) ? err_set(err, ERR_NOMEM, "out of memory") : 0;
 }

@@ -211,10 +211,14 @@ target_fault(const struct file_check *fc, const struct target_group *g,
 	struct buf q;
 
 	buf_init(&q, 600);
-	quote_add(&q, address);
+	if (address.n == 0)
+		buf_add_c(&q, "no address");
+	else {
+		quote_add(&q, address);
+		buf_add_c(&q, " is not a valid hostname");
+	}
 	(void)err_set(&fault->err, ERR_BAD_DATA, "instance %zu in group "
-	    "%.*s: %.*s is not a valid hostname", i, STR_ARG(g->source),
-	    STR_ARG(buf_str(&q)));
+	    "%.*s: %.*s", i, STR_ARG(g->source), STR_ARG(buf_str(&q)));
 	buf_clear(&q);
 	(void)snprintf(fault->file, sizeof(fault->file), "%s", fc->main_file);
 	return -1;
@@ -247,7 +251,8 @@ check_group(const struct file_check *fc, const struct scrape_conf *job,
 		if (!relabel_apply(&job->relabel, b, a))
 			continue;
 		address = labels_builder_get(b, STR_LIT(LABEL_ADDRESS));
-		if (memchr(address.p, '/', address.n) != NULL)
+		if (address.n == 0 ||
+		    memchr(address.p, '/', address.n) != NULL)
 			return target_fault(fc, g, i, address);
 	}
 	return 0;

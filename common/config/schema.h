@@ -28,8 +28,8 @@
 	const struct cfg_type name = { .kind = CFG_STRUCT,		\
 	    .go_name = go, .fields = table, .n_fields = CFG_N(table),	\
 	    .check = check_fn }
-#define CFG_LIST_TYPE(name, elem_type, ptr)				\
-	const struct cfg_type name = { .kind = CFG_LIST,		\
+#define CFG_LIST_TYPE(name, go, elem_type, ptr)				\
+	const struct cfg_type name = { .kind = CFG_LIST, .go_name = go,	\
 	    .elem = &(elem_type), .elem_is_ptr = ptr }
 
 /* --- schema_http.c --- */

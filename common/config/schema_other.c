@@ -74,7 +74,8 @@ static const struct cfg_field alertmanager_fields[] = {
 };
 static CFG_STRUCT_TYPE(alertmanager_type, "config.AlertmanagerConfig",
     alertmanager_fields, alertmanager_check);
-static CFG_LIST_TYPE(alertmanager_list_type, alertmanager_type, true);
+static CFG_LIST_TYPE(alertmanager_list_type, "config.AlertmanagerConfigs",
+    alertmanager_type, true);
 
 static int
 alerting_check(struct cfg_reader *r, struct cfg_val *v)
@@ -170,7 +171,7 @@ tsdb_check(struct cfg_reader *r, struct cfg_val *v)
 
 /* The first is the second in milliseconds, as the reference shows it. */
 static const struct cfg_field tsdb_fields[] = {
-	F("outofordertimewindow", cfg_int, 0),
+	F("outofordertimewindow", cfg_int64, 0),
 	F("out_of_order_time_window", cfg_duration, CFG_OMIT),
 	F("stale_series_compaction_threshold", cfg_float, CFG_OMIT),
 	F("chunk_encoding", chunk_encoding_type, CFG_OMIT),
@@ -179,7 +180,7 @@ static const struct cfg_field tsdb_fields[] = {
 static CFG_STRUCT_TYPE(tsdb_type, "config.plain", tsdb_fields, tsdb_check);
 
 static const struct cfg_field exemplars_fields[] = {
-	F("max_exemplars", cfg_int, CFG_OMIT),
+	F("max_exemplars", cfg_int64, CFG_OMIT),
 };
 static CFG_STRUCT_TYPE(exemplars_type, "config.ExemplarsConfig",
     exemplars_fields, NULL);

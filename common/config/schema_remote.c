@@ -318,7 +318,8 @@ static const struct cfg_field remote_write_fields[] = {
 };
 static CFG_STRUCT_TYPE(remote_write_type, "config.plain",
     remote_write_fields, remote_write_check);
-CFG_LIST_TYPE(remote_write_list_type, remote_write_type, true);
+CFG_LIST_TYPE(remote_write_list_type, "[]*config.RemoteWriteConfig",
+    remote_write_type, true);
 
 /* --- remote_read --- */
 
@@ -347,4 +348,5 @@ static const struct cfg_field remote_read_fields[] = {
 };
 static CFG_STRUCT_TYPE(remote_read_type, "config.plain", remote_read_fields,
     remote_read_check);
-CFG_LIST_TYPE(remote_read_list_type, remote_read_type, true);
+CFG_LIST_TYPE(remote_read_list_type, "[]*config.RemoteReadConfig",
+    remote_read_type, true);

@@ -22,8 +22,8 @@ label_name_check(struct cfg_reader *r, struct cfg_val *v)
 
 static const struct cfg_type label_name_type = { .kind = CFG_STR,
     .go_name = "string", .check = label_name_check };
-static const struct cfg_type label_names_type = { .kind = CFG_LIST,
-    .elem = &label_name_type };
+static CFG_LIST_TYPE(label_names_type, "model.LabelNames", label_name_type,
+    false);
 
 const struct cfg_type label_set_type = { .kind = CFG_MAP,
     .elem = &cfg_string, .check_key = label_name_check };
@@ -62,7 +62,8 @@ static const struct cfg_field relabel_fields[] = {
 };
 static CFG_STRUCT_TYPE(relabel_config_type, "relabel.plain", relabel_fields,
     NULL);
-CFG_LIST_TYPE(relabel_config_list_type, relabel_config_type, true);
+CFG_LIST_TYPE(relabel_config_list_type, "[]*relabel.Config",
+    relabel_config_type, true);
 
 struct relabel_spec
 relabel_config_spec(const struct cfg_val *v, struct str *names,
@@ -311,7 +312,8 @@ static const struct cfg_field scrape_fields[] = {
 };
 static CFG_STRUCT_TYPE(scrape_config_type, "config.ScrapeConfig",
     scrape_fields, scrape_check);
-CFG_LIST_TYPE(scrape_config_list_type, scrape_config_type, true);
+CFG_LIST_TYPE(scrape_config_list_type, "[]*config.ScrapeConfig",
+    scrape_config_type, true);
 
 /* --- scrape_configs and the globals --- */
 

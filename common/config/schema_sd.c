@@ -11,47 +11,48 @@ static const struct cfg_field filter_fields[] = {
 	F("values", cfg_strings, 0),
 };
 static CFG_STRUCT_TYPE(filter_type, "moby.Filter", filter_fields, NULL);
-CFG_LIST_TYPE(sd_filter_list_type, filter_type, false);
+CFG_LIST_TYPE(sd_filter_list_type, "[]moby.Filter", filter_type, false);
 
-#define SD_LIST(name) \
-	static CFG_LIST_TYPE(name##_list, name##_sd_type, true)
-SD_LIST(aws);
-SD_LIST(azure);
-SD_LIST(consul);
-SD_LIST(digitalocean);
-SD_LIST(dns);
-SD_LIST(docker);
-SD_LIST(dockerswarm);
-SD_LIST(ec2);
-SD_LIST(ecs);
-SD_LIST(elasticache);
-SD_LIST(eureka);
-SD_LIST(file);
-SD_LIST(gce);
-SD_LIST(hetzner);
-SD_LIST(http);
-SD_LIST(ionos);
-SD_LIST(kubernetes);
-SD_LIST(kuma);
-SD_LIST(lightsail);
-SD_LIST(linode);
-SD_LIST(marathon);
-SD_LIST(msk);
-SD_LIST(nerve);
-SD_LIST(nomad);
-SD_LIST(oci);
-SD_LIST(openstack);
-SD_LIST(outscale);
-SD_LIST(ovhcloud);
-SD_LIST(puppetdb);
-SD_LIST(rds);
-SD_LIST(scaleway);
-SD_LIST(serverset);
-SD_LIST(stackit);
-SD_LIST(triton);
-SD_LIST(uyuni);
-SD_LIST(vultr);
-static CFG_LIST_TYPE(static_list, static_config_type, true);
+#define SD_LIST(name, go) \
+	static CFG_LIST_TYPE(name##_list, "[]*" go, name##_sd_type, true)
+SD_LIST(aws, "aws.SDConfig");
+SD_LIST(azure, "azure.SDConfig");
+SD_LIST(consul, "consul.SDConfig");
+SD_LIST(digitalocean, "digitalocean.SDConfig");
+SD_LIST(dns, "dns.SDConfig");
+SD_LIST(docker, "moby.DockerSDConfig");
+SD_LIST(dockerswarm, "moby.DockerSwarmSDConfig");
+SD_LIST(ec2, "aws.EC2SDConfig");
+SD_LIST(ecs, "aws.ECSSDConfig");
+SD_LIST(elasticache, "aws.ElasticacheSDConfig");
+SD_LIST(eureka, "eureka.SDConfig");
+SD_LIST(file, "file.SDConfig");
+SD_LIST(gce, "gce.SDConfig");
+SD_LIST(hetzner, "hetzner.SDConfig");
+SD_LIST(http, "http.SDConfig");
+SD_LIST(ionos, "ionos.SDConfig");
+SD_LIST(kubernetes, "kubernetes.SDConfig");
+SD_LIST(kuma, "xds.SDConfig");
+SD_LIST(lightsail, "aws.LightsailSDConfig");
+SD_LIST(linode, "linode.SDConfig");
+SD_LIST(marathon, "marathon.SDConfig");
+SD_LIST(msk, "aws.MSKSDConfig");
+SD_LIST(nerve, "zookeeper.NerveSDConfig");
+SD_LIST(nomad, "nomad.SDConfig");
+SD_LIST(oci, "oci.SDConfig");
+SD_LIST(openstack, "openstack.SDConfig");
+SD_LIST(outscale, "outscale.SDConfig");
+SD_LIST(ovhcloud, "ovhcloud.SDConfig");
+SD_LIST(puppetdb, "puppetdb.SDConfig");
+SD_LIST(rds, "aws.RDSSDConfig");
+SD_LIST(scaleway, "scaleway.SDConfig");
+SD_LIST(serverset, "zookeeper.ServersetSDConfig");
+SD_LIST(stackit, "stackit.SDConfig");
+SD_LIST(triton, "triton.SDConfig");
+SD_LIST(uyuni, "uyuni.SDConfig");
+SD_LIST(vultr, "vultr.SDConfig");
+static CFG_LIST_TYPE(static_list, "[]*targetgroup.Group", static_config_type,
+    true);
 
 static const struct cfg_field sd_fields[] = {
 	F("aws_sd_configs", aws_list, CFG_OMIT),

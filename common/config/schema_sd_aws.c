@@ -19,7 +19,8 @@ static const struct cfg_field filter_fields[] = {
 	F("values", cfg_strings, 0),
 };
 static CFG_STRUCT_TYPE(filter_type, "aws.Filter", filter_fields, NULL);
-static CFG_LIST_TYPE(filter_list_type, filter_type, true);
+static CFG_LIST_TYPE(filter_list_type, "[]*aws.Filter", filter_type,
+    true);
 
 static int
 client_check(struct cfg_reader *r, struct cfg_val *v)

@@ -331,7 +331,8 @@ static const struct cfg_field selector_fields[] = {
 };
 static CFG_STRUCT_TYPE(selector_type, "kubernetes.SelectorConfig",
     selector_fields, NULL);
-static CFG_LIST_TYPE(selector_list_type, selector_type, false);
+static CFG_LIST_TYPE(selector_list_type, "[]kubernetes.SelectorConfig",
+    selector_type, false);
 static const struct cfg_field attach_fields[] = {
 	F("node", cfg_bool, 0),
 	F("namespace", cfg_bool, 0),

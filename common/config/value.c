@@ -16,6 +16,7 @@
 
 const struct cfg_type cfg_bool = { .kind = CFG_BOOL, .go_name = "bool" };
 const struct cfg_type cfg_int = { .kind = CFG_INT, .go_name = "int" };
+const struct cfg_type cfg_int64 = { .kind = CFG_INT, .go_name = "int64" };
 const struct cfg_type cfg_uint = { .kind = CFG_UINT, .go_name = "uint" };
 const struct cfg_type cfg_uint64 = { .kind = CFG_UINT, .go_name = "uint64" };
 const struct cfg_type cfg_float = { .kind = CFG_FLOAT,
@@ -32,7 +33,8 @@ const struct cfg_type cfg_bytes = { .kind = CFG_BYTES,
     .go_name = "units.Base2Bytes" };
 const struct cfg_type cfg_strings = { .kind = CFG_LIST, .elem = &cfg_string };
 const struct cfg_type cfg_paths = { .kind = CFG_LIST, .elem = &cfg_path };
-const struct cfg_type cfg_secrets = { .kind = CFG_LIST, .elem = &cfg_secret };
+const struct cfg_type cfg_secrets = { .kind = CFG_LIST, .elem = &cfg_secret,
+    .go_name = "[]config.Secret" };
 const struct cfg_type cfg_string_map = { .kind = CFG_MAP,
     .elem = &cfg_string };
 const struct cfg_type cfg_secrets_map = { .kind = CFG_MAP,
@@ -127,7 +129,7 @@ note(struct cfg_reader *r, uint32_t line, const char *fmt, ...)
 static void
 add_type_name(struct buf *b, const struct cfg_type *t)
 {
-	for (; t->kind == CFG_LIST || t->kind == CFG_MAP; t = t->elem) {
+	for (; t->go_name == NULL; t = t->elem) {
 		buf_add_c(b, t->kind == CFG_LIST ? "[]" : "map[string]");
 		if (t->elem_is_ptr)
 			buf_add_byte(b, '*');

@@ -43,7 +43,8 @@ typedef int cfg_check_fn(struct cfg_reader *r, struct cfg_val *v);
 
 struct cfg_type {
 	enum cfg_kind		 kind;
-	const char		*go_name;	/* as messages call it */
+	/* as messages call it; NULL (lists, maps): made from elem's */
+	const char		*go_name;
 	const struct cfg_field	*fields;	/* CFG_STRUCT */
 	size_t			 n_fields;
 	const struct cfg_type	*elem;		/* CFG_LIST, CFG_MAP values */
@@ -103,7 +104,7 @@ struct cfg_reader {
 };
 
 /* Scalars, and lists and maps of them. */
-extern const struct cfg_type cfg_bool, cfg_int, cfg_uint, cfg_uint64,
+extern const struct cfg_type cfg_bool, cfg_int, cfg_int64, cfg_uint, cfg_uint64,
     cfg_float, cfg_string, cfg_path, cfg_secret, cfg_url, cfg_regex,
     cfg_duration, cfg_bytes, cfg_strings, cfg_paths, cfg_secrets,
     cfg_string_map, cfg_secrets_map, cfg_strings_map, cfg_any_map;

@@ -65,18 +65,24 @@ query_conf_encode(const struct query_conf *c, struct buf *out)
 {
 	wire_put_u32(out, QUERY_MAGIC);
 	wire_put_i64(out, c->evaluation_interval_ms);
+	wire_put_str(out, str_c(c->query_log_file));
 }
 
 int
 query_conf_decode(struct query_conf *c, struct str blob, struct err *err)
 {
 	struct wire_reader r;
+	struct str file;
 
 	wire_reader_init(&r, blob.p, blob.n);
 	if (wire_get_u32(&r) == QUERY_MAGIC) {
 		c->evaluation_interval_ms = wire_get_i64(&r);
-		if (wire_end(&r))
+		file = wire_get_str(&r);
+		if (wire_end(&r) && file.n < sizeof(c->query_log_file)) {
+			memcpy(c->query_log_file, file.p, file.n);
+			c->query_log_file[file.n] = '\0';
 			return 0;
+		}
 	}
 	return err_set(err, ERR_BAD_DATA, "query configuration: bad bytes");
 }

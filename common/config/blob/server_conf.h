@@ -32,6 +32,7 @@ void	 web_conf_clear(struct web_conf *c);
 /* For query and eval. */
 struct query_conf {
 	int64_t	evaluation_interval_ms;	/* step of subqueries without one */
+	char	query_log_file[4096];	/* global.query_log_file, "" = none */
 };
 
 void	 query_conf_encode(const struct query_conf *c, struct buf *out);
