@@ -119,6 +119,11 @@ on_attached(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 	    F_UINT("landlock_abi", c->attached.landlock_abi),
 	    F_UINT("seccomp", c->attached.seccomp),
 	    F_UINT("uid", c->attached.uid));
+	if (c->missing[0] != '\0' && !c->sup->missing_told) {
+		log_warn("The kernel lacks parts of the confinement",
+		    F_STR("missing", c->missing));
+		c->sup->missing_told = true;
+	}
 	if (c->role == ROLE_CONFIG) {
 		reload_on_attached(c);
 		return;

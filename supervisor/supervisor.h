@@ -120,6 +120,7 @@ struct supervisor {
 	struct child			*children;	/* all roles, all instances */
 	size_t				 n_children;
 	struct child			 config;	/* one a load */
+	bool				 missing_told;	/* what the kernel lacks */
 	uint64_t			 oom_kills;	/* of the machine, seen last */
 
 	/* the configuration in force */
