@@ -102,6 +102,10 @@
 	X(TSDB_WAL_PAGES, "prometheus_tsdb_wal_completed_pages_total", COUNTER, "", "Total number of completed pages.") \
 	X(TSDB_WAL_SEGMENT, "prometheus_tsdb_wal_segment_current", GAUGE, "", "Write log segment index that TSDB is currently writing to.") \
 	X(TSDB_WAL_BYTES, "prometheus_tsdb_wal_storage_size_bytes", GAUGE, "", "Size of the write log directory.") \
+	X(TSDB_WAL_SAVED, "prometheus_tsdb_wal_record_bytes_saved_total", COUNTER, "", "Total number of bytes saved by the optional record compression.") \
+	X(TSDB_WAL_PARTS, "prometheus_tsdb_wal_record_part_writes_total", COUNTER, "", "Total number of record parts written before flushing.") \
+	X(TSDB_WAL_PART_BYTES, "prometheus_tsdb_wal_record_parts_bytes_written_total", COUNTER, "", "Total number of record part bytes written before flushing.") \
+	X(TSDB_CHUNK_CORRUPTIONS, "prometheus_tsdb_mmap_chunk_corruptions_total", COUNTER, "", "Total number of memory-mapped chunk corruptions.") \
 	X(TSDB_SYMBOL_BYTES, "prometheus_tsdb_symbol_table_size_bytes", GAUGE, "", "Size of symbol table in memory for loaded blocks") \
 	X(TSDB_STORAGE_BYTES, "prometheus_tsdb_storage_blocks_bytes", GAUGE, "", "The number of bytes that are currently used for local storage by all blocks.") \
 	X(TSDB_RETENTION_BYTES, "prometheus_tsdb_retention_limit_bytes", GAUGE, "", "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled") \

@@ -147,6 +147,8 @@ add_fragment(struct wal_framer *f, uint8_t head, struct str part,
 		memcpy(p + WAL_FRAGMENT_HEADER_BYTES, part.p, part.n);
 	f->out.n += WAL_FRAGMENT_HEADER_BYTES + part.n;
 	f->pos += WAL_FRAGMENT_HEADER_BYTES + part.n;
+	f->n_parts++;
+	f->part_bytes += WAL_FRAGMENT_HEADER_BYTES + part.n;
 	/* Too little for another one: the page ends here. */
 	if (page_left(f) < WAL_FRAGMENT_HEADER_BYTES)
 		return add_zeros(f, page_left(f), err);

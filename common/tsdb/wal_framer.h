@@ -29,7 +29,10 @@ struct wal_framer {
 	struct buf		 packed;	/* one compressed record */
 	size_t			*run;		/* where each begins in out */
 	size_t			 n_runs, runs_cap;
-	uint64_t		 saved_bytes;	/* by compression, in total */
+	/* in total, written or not */
+	uint64_t		 saved_bytes;	/* by compression */
+	uint64_t		 n_parts;	/* fragments */
+	uint64_t		 part_bytes;	/* with their headers */
 };
 
 /*

@@ -341,6 +341,7 @@ replay_segment(struct replay *r, int dirfd, const char *dir,
 		log_warn("WAL segment cannot be read to its end",
 		    F_STR("dir", dir), F_STR("segment", seg->name),
 		    F_UINT("offset", map.len), F_UINT("bytes", map.unreadable));
+	r->stats.bytes += map.len + map.unreadable;
 	rc = replay_records(r, &map, err);
 	if (rc == 0 && (r->n_bad > 0 || map.unreadable > 0))
 		set_aside(r, dirfd, &map);

@@ -71,6 +71,7 @@ struct replay_stats {
 	int		 checkpoint;	/* its index, -1 without one */
 	uint64_t	 max_ref;	/* highest seen; new ones go above it */
 	uint64_t	 n_segments;
+	uint64_t	 bytes;		/* of all segments, as they were found */
 	uint64_t	 n_records;
 	uint64_t	 n_series;
 	uint64_t	 n_samples;

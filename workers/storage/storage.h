@@ -72,7 +72,10 @@ struct storage {
 	size_t				 n_blocks;
 
 	uint64_t			 wal_failed;
-	uint64_t			 corruptions;
+	uint64_t			 corruptions;	/* WAL and blocks */
+	uint64_t			 chunk_corruptions;
+	uint64_t			 wal_found_bytes;	/* at start */
+	const char			*wal_codec;	/* label, or NULL */
 	int64_t				 replay_ns;
 	struct log_limit		 limit_wal, limit_full, limit_spill;
 	struct storage_metrics		*metrics;

@@ -69,6 +69,8 @@ update_wal(struct storage *s)
 	struct sync_stats y;
 
 	set(s, METRIC_TSDB_WAL_CORRUPTIONS, "", (double)s->corruptions);
+	set(s, METRIC_TSDB_CHUNK_CORRUPTIONS, "",
+	    (double)s->chunk_corruptions);
 	set(s, METRIC_TSDB_WAL_REPLAY, "", (double)s->replay_ns / 1e9);
 	set(s, METRIC_TSDB_WAL_FAILED, "", (double)s->wal_failed);
 	if (s->wal == NULL)
@@ -78,7 +80,13 @@ update_wal(struct storage *s)
 	set(s, METRIC_TSDB_WAL_PAGES, "", (double)w.n_pages);
 	set(s, METRIC_TSDB_WAL_SEGMENT, "",
 	    (double)wal_writer_segment(s->wal));
-	set(s, METRIC_TSDB_WAL_BYTES, "", (double)w.written_bytes);
+	set(s, METRIC_TSDB_WAL_BYTES, "",
+	    (double)(s->wal_found_bytes + w.written_bytes));
+	set(s, METRIC_TSDB_WAL_PARTS, "", (double)w.n_parts);
+	set(s, METRIC_TSDB_WAL_PART_BYTES, "", (double)w.part_bytes);
+	if (s->wal_codec != NULL)
+		set(s, METRIC_TSDB_WAL_SAVED, s->wal_codec,
+		    (double)w.saved_bytes);
 	sync_get_stats(s->sync, &y);
 	if (y.n_syncs > m->fsyncs) {
 		double mean = (double)(y.sum_ns - m->fsync_ns) /

@@ -90,7 +90,7 @@ load_chunks(struct replaying *r, struct head_chunks_stats *st,
 	log_info("Replaying on-disk memory mappable chunks if any");
 	if (head_chunks_load(r->s->chunks_fd, &sink, st, err) == -1)
 		return err_wrap(err, "loading on-disk chunks");
-	r->s->corruptions += st->n_corruptions;
+	r->s->chunk_corruptions += st->n_corruptions;
 	log_info("On-disk memory mappable chunks replay completed",
 	    F_DUR("duration", st->duration_ns),
 	    F_UINT("chunks", st->n_chunks));
@@ -186,6 +186,7 @@ replay(struct replaying *r, struct replay_stats *st, struct err *err)
 	if (rc == -1)
 		return err_wrap(err, "replaying WAL");
 	r->s->corruptions += st->n_corruptions;
+	r->s->wal_found_bytes = st->bytes;
 	if (st->n_unknown_refs > 0)
 		log_warn("Unknown series references",
 		    F_UINT("count", st->n_unknown_refs));
@@ -236,6 +237,21 @@ wal_codec(const struct worker *w)
 	return str_eq_c(type, "lz4") ? COMPRESS_LZ4 : COMPRESS_SNAPPY;
 }
 
+static const char *
+codec_label(enum compress_codec codec)
+{
+	switch (codec) {
+	case COMPRESS_SNAPPY:
+		return "compression=\"snappy\"";
+	case COMPRESS_ZSTD:
+		return "compression=\"zstd\"";
+	case COMPRESS_LZ4:
+		return "compression=\"lz4\"";
+	default:
+		return NULL;
+	}
+}
+
 static int
 begin_wal(struct storage *s, const struct replay_stats *st,
     const struct head_chunks_stats *chunks, struct err *err)
@@ -258,6 +274,7 @@ begin_wal(struct storage *s, const struct replay_stats *st,
 		.arg = s,
 	};
 
+	s->wal_codec = codec_label(wo.codec);
 	if (wo.codec == COMPRESS_LZ4)
 		log_warn("The WAL is written with LZ4: Prometheus skips such "
 		    "records without a word");

@@ -253,6 +253,8 @@ wal_writer_get_stats(const struct wal_writer *w, struct wal_writer_stats *out)
 {
 	*out = w->stats;
 	out->saved_bytes = w->framer.saved_bytes;
+	out->n_parts = w->framer.n_parts;
+	out->part_bytes = w->framer.part_bytes;
 }
 
 int

@@ -39,6 +39,8 @@ struct wal_writer_stats {
 	uint64_t	n_pages;		/* completed */
 	uint64_t	written_bytes;
 	uint64_t	saved_bytes;		/* by compression */
+	uint64_t	n_parts;		/* record fragments framed */
+	uint64_t	part_bytes;
 };
 
 /*
