@@ -95,8 +95,10 @@ main(void)
 		if (k == 110) {
 			head_memory(h, &used, &ceiling);
 			printf("# %.1f arena bytes a series at 111 samples, "
-			    "64 more in tables\n",
-			    (double)used / (TARGETS * SERIES));
+			    "%.1f touched; 64 more in tables\n",
+			    (double)used / (TARGETS * SERIES),
+			    (double)head_touched_bytes(h) /
+			    (TARGETS * SERIES));
 		}
 	}
 	printf("BenchmarkHeadAppend %d %.1f ns/op\n",

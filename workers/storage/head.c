@@ -72,8 +72,7 @@ super_init(struct head *h)
 	head_alloc_init(&h->alloc, s->super_units,
 	    (uint32_t)(h->size_bytes / HEAD_UNIT) - 4);
 	s->top_units = h->alloc.top;
-	h->series_limit_units = h->alloc.end -
-	    (h->alloc.end >> RESERVE_SHIFT);
+	h->reserve_units = h->alloc.end >> RESERVE_SHIFT;
 	head_store64(&s->magic, HEAD_MAGIC);
 }
 
@@ -114,6 +113,7 @@ head_free(struct head *h)
 	while (h->readers != NULL)
 		head_reader_del(h, h->readers);
 	head_index_free(h);
+	head_alloc_clear(&h->alloc);
 	head_refs_free(h);
 	for (size_t i = 0; i < HEAD_SEGMENTS; i++)
 		free(h->state[i]);
@@ -181,7 +181,13 @@ head_memory(const struct head *h, uint64_t *used_bytes,
     uint64_t *ceiling_bytes)
 {
 	*used_bytes = h->alloc.used_units * HEAD_UNIT;
-	*ceiling_bytes = h->series_limit_units * HEAD_UNIT;
+	*ceiling_bytes = ((uint64_t)h->alloc.end - h->reserve_units) * HEAD_UNIT;
+}
+
+uint64_t
+head_touched_bytes(const struct head *h)
+{
+	return (uint64_t)h->alloc.top * HEAD_UNIT;
 }
 
 uint64_t

@@ -238,6 +238,8 @@ const struct head_counters *head_counters(const struct head *h);
 /* Bytes of the arena in use, and its ceiling for new series. */
 void	 head_memory(const struct head *h, uint64_t *used_bytes,
 	    uint64_t *ceiling_bytes);
+/* Bytes up to the highest ever used: what the arena takes of memory. */
+uint64_t head_touched_bytes(const struct head *h);
 uint64_t head_n_series(const struct head *h);
 uint64_t head_n_chunks(const struct head *h);
 int64_t	 head_max_time(const struct head *h);

@@ -1,15 +1,42 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * Blocks of the arena: size classes (every unit up to 8, then four a
- * doubling), a list of free blocks each, linked through their first word.
- * Fresh ones come from the top; when that reached the end, bigger free
- * blocks are used for smaller needs. Blocks are never joined: sizes repeat.
+ * Blocks of the arena in size classes: every unit up to 8, then four a
+ * doubling.
+ *
+ *	up to 1 KiB	slabs of one 4 KiB page: blocks of one class in it
+ *	up to 16 KiB	slabs of 64 KiB, aligned to that
+ *	above		on their own, a list of free ones for each class
+ *
+ * A slab without used blocks goes back to a pool from which any class takes
+ * its next one. That matters: chunks of series that are scraped together
+ * grow together, so whole slabs of the smaller class become free.
+ *
+ * A slab's free blocks are linked through their first word; what is known of
+ * a slab is private to this process. Slabs with free blocks are in a list of
+ * their class. Fresh memory comes from the top; when that reached the end,
+ * free big things are broken into pages. Pages are never joined.
  */
 
 #include "workers/storage/head_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "common/base/vec.h"
+
+#define PAGE_UNITS	256u	/* 4 KiB */
+#define BIG_UNITS	4096u	/* 64 KiB */
+#define PAGE_BLOCK_MAX	64u	/* units of the largest block in a page */
+#define BIG_BLOCK_MAX	1024u
+
+/* By the number of its first page. */
+struct head_slab {
+	uint32_t	next, prev;	/* of the class's list; 0 = none */
+	head_off	free;		/* its free blocks */
+	uint16_t	used;		/* blocks */
+	uint16_t	fresh;		/* blocks behind were never used */
+};
 
 void
 head_alloc_init(struct head_alloc *a, uint32_t first_unit, uint32_t end_unit)
@@ -18,7 +45,7 @@ head_alloc_init(struct head_alloc *a, uint32_t first_unit, uint32_t end_unit)
 	int n = 0;
 
 	memset(a, 0, sizeof(*a));
-	a->top = first_unit;
+	a->top = (first_unit + PAGE_UNITS - 1) / PAGE_UNITS * PAGE_UNITS;
 	a->end = end_unit;
 	while (n < HEAD_CLASSES && units <= HEAD_CLASS_MAX_UNITS) {
 		a->class_units[n++] = units;
@@ -27,6 +54,18 @@ head_alloc_init(struct head_alloc *a, uint32_t first_unit, uint32_t end_unit)
 		units += step;
 	}
 	a->n_classes = n;
+	a->slab = xcalloc((size_t)end_unit / PAGE_UNITS + 1,
+	    sizeof(*a->slab));
+}
+
+void
+head_alloc_clear(struct head_alloc *a)
+{
+	free(a->slab);
+	free(a->page);
+	free(a->big);
+	a->slab = NULL;
+	a->page = a->big = NULL;
 }
 
 /* The smallest class that holds this many units; -1 when none does. */
@@ -54,33 +93,203 @@ head_alloc_size(const struct head_alloc *a, uint32_t units)
 	return c == -1 ? units : a->class_units[c];
 }
 
+/* --- pages and big slabs --- */
+
+/* Both give memory back to a pool; what the pool cannot note is lost. */
+static void
+page_free(struct head_alloc *a, head_off off)
+{
+	if (vec_grow(&a->page, &a->page_cap, a->n_pages + 1,
+	    sizeof(*a->page)) == 0) {
+		a->page[a->n_pages++] = off;
+		a->free_units += PAGE_UNITS;
+	}
+}
+
+static void
+big_free(struct head_alloc *a, head_off off)
+{
+	if (vec_grow(&a->big, &a->big_cap, a->n_big + 1,
+	    sizeof(*a->big)) == 0) {
+		a->big[a->n_big++] = off;
+		a->free_units += BIG_UNITS;
+	}
+}
+
+static void
+set_top(struct head *h, uint32_t top)
+{
+	h->alloc.top = top;
+	__atomic_store_n(&h->super->top_units, top, __ATOMIC_RELAXED);
+}
+
+/* A free block above the slabs' sizes, of class c or larger; 0: none. */
 static head_off
-pop(struct head *h, int c)
+direct_pop(struct head *h, int c, uint32_t *units_out)
 {
 	struct head_alloc *a = &h->alloc;
-	head_off off = a->free_list[c];
 
-	memcpy(&a->free_list[c], head_ptr(h, off), sizeof(head_off));
-	a->free_units -= a->class_units[c];
+	for (; c < a->n_classes; c++) {
+		head_off off = a->free_list[c];
+
+		if (off == 0)
+			continue;
+		memcpy(&a->free_list[c], head_ptr(h, off), sizeof(off));
+		a->free_units -= a->class_units[c];
+		*units_out = a->class_units[c];
+		return off;
+	}
+	return 0;
+}
+
+static head_off
+page_alloc(struct head *h)
+{
+	struct head_alloc *a = &h->alloc;
+	head_off off;
+	uint32_t units;
+
+	if (a->n_pages == 0 && a->end - a->top >= PAGE_UNITS) {
+		off = a->top;
+		set_top(h, a->top + PAGE_UNITS);
+		return off;
+	}
+	if (a->n_pages == 0) {
+		if (a->n_big > 0) {
+			off = a->big[--a->n_big];
+			a->free_units -= BIG_UNITS;
+			units = BIG_UNITS;
+		} else
+			off = direct_pop(h, 0, &units);
+		for (; off != 0 && units >= PAGE_UNITS;
+		    units -= PAGE_UNITS, off += PAGE_UNITS)
+			page_free(a, off);
+	}
+	if (a->n_pages == 0)
+		return 0;
+	a->free_units -= PAGE_UNITS;
+	return a->page[--a->n_pages];
+}
+
+static head_off
+big_alloc(struct head *h)
+{
+	struct head_alloc *a = &h->alloc;
+	uint64_t from = ((uint64_t)a->top + BIG_UNITS - 1) / BIG_UNITS *
+	    BIG_UNITS;
+
+	if (a->n_big > 0) {
+		a->free_units -= BIG_UNITS;
+		return a->big[--a->n_big];
+	}
+	if (from + BIG_UNITS > a->end)
+		return 0;
+	for (uint32_t gap = a->top; gap < from; gap += PAGE_UNITS)
+		page_free(a, gap);
+	set_top(h, (uint32_t)from + BIG_UNITS);
+	return (head_off)from;
+}
+
+/* --- slabs --- */
+
+static void
+slab_link(struct head_alloc *a, int c, uint32_t number)
+{
+	struct head_slab *s = &a->slab[number];
+
+	s->prev = 0;
+	s->next = a->partial[c];
+	if (s->next != 0)
+		a->slab[s->next].prev = number;
+	a->partial[c] = number;
+}
+
+static void
+slab_unlink(struct head_alloc *a, int c, uint32_t number)
+{
+	struct head_slab *s = &a->slab[number];
+
+	if (s->prev != 0)
+		a->slab[s->prev].next = s->next;
+	else
+		a->partial[c] = s->next;
+	if (s->next != 0)
+		a->slab[s->next].prev = s->prev;
+}
+
+static head_off
+slab_alloc(struct head *h, int c)
+{
+	struct head_alloc *a = &h->alloc;
+	uint32_t size = a->class_units[c], number = a->partial[c];
+	uint32_t whole = size <= PAGE_BLOCK_MAX ? PAGE_UNITS : BIG_UNITS;
+	struct head_slab *s;
+	head_off off;
+
+	if (number == 0) {
+		off = whole == PAGE_UNITS ? page_alloc(h) : big_alloc(h);
+		if (off == 0)
+			return 0;
+		number = off / PAGE_UNITS;
+		a->slab[number] = (struct head_slab){ 0 };
+		slab_link(a, c, number);
+	}
+	s = &a->slab[number];
+	if (s->free != 0) {
+		off = s->free;
+		memcpy(&s->free, head_ptr(h, off), sizeof(off));
+	} else
+		off = number * PAGE_UNITS + s->fresh++ * size;
+	s->used++;
+	if (s->free == 0 && (s->fresh + 1u) * size > whole)
+		slab_unlink(a, c, number);
 	return off;
 }
 
-/* The rest of a bigger block, in classes from the largest that fits. */
 static void
-give_back(struct head *h, head_off off, uint32_t units)
+slab_free(struct head *h, int c, head_off off)
 {
 	struct head_alloc *a = &h->alloc;
+	uint32_t size = a->class_units[c];
+	uint32_t whole = size <= PAGE_BLOCK_MAX ? PAGE_UNITS : BIG_UNITS;
+	uint32_t number = off / whole * (whole / PAGE_UNITS);
+	struct head_slab *s = &a->slab[number];
+	bool was_full = s->free == 0 && (s->fresh + 1u) * size > whole;
 
-	for (int c = a->n_classes - 1; c >= 0 && units > 0; c--) {
-		while (a->class_units[c] <= units) {
-			memcpy(head_ptr(h, off), &a->free_list[c],
-			    sizeof(head_off));
-			a->free_list[c] = off;
-			a->free_units += a->class_units[c];
-			off += a->class_units[c];
-			units -= a->class_units[c];
-		}
+	memcpy(head_ptr(h, off), &s->free, sizeof(off));
+	s->free = off;
+	if (was_full)
+		slab_link(a, c, number);
+	if (--s->used > 0)
+		return;
+	slab_unlink(a, c, number);
+	if (whole == PAGE_UNITS)
+		page_free(a, number * PAGE_UNITS);
+	else
+		big_free(a, number * PAGE_UNITS);
+}
+
+/* --- the rest of the world's view --- */
+
+static head_off
+direct_alloc(struct head *h, int c)
+{
+	struct head_alloc *a = &h->alloc;
+	uint32_t size = a->class_units[c], units;
+	head_off off;
+
+	if (a->free_list[c] != 0)
+		return direct_pop(h, c, &units);
+	if (a->end - a->top >= size) {
+		off = a->top;
+		set_top(h, a->top + size);
+		return off;
 	}
+	off = direct_pop(h, c, &units);
+	for (uint32_t rest = size; off != 0 && rest + PAGE_UNITS <= units;
+	    rest += PAGE_UNITS)
+		page_free(a, off + rest);
+	return off;
 }
 
 head_off
@@ -88,32 +297,15 @@ head_alloc(struct head *h, uint32_t units)
 {
 	struct head_alloc *a = &h->alloc;
 	int c = class_of(a, units);
-	uint32_t size;
-	head_off off = 0;
+	head_off off;
 
 	if (c == -1)
 		return 0;
-	size = a->class_units[c];
-	if (a->free_list[c] != 0)
-		off = pop(h, c);
-	else if (a->end - a->top >= size) {
-		off = a->top;
-		a->top += size;
-		__atomic_store_n(&h->super->top_units, a->top,
-		    __ATOMIC_RELAXED);
-	} else {
-		for (int big = c + 1; big < a->n_classes; big++) {
-			if (a->free_list[big] == 0)
-				continue;
-			off = pop(h, big);
-			give_back(h, off + size,
-			    a->class_units[big] - size);
-			break;
-		}
-	}
+	off = a->class_units[c] <= BIG_BLOCK_MAX ? slab_alloc(h, c) :
+	    direct_alloc(h, c);
 	if (off == 0)
 		return 0;
-	a->used_units += size;
+	a->used_units += a->class_units[c];
 	__atomic_store_n(&h->super->used_bytes, a->used_units * HEAD_UNIT,
 	    __ATOMIC_RELAXED);
 	return off;
@@ -140,15 +332,18 @@ head_alloc_free(struct head *h, head_off off, uint32_t units)
 
 	if (off == 0 || c == -1)
 		return;
-	memcpy(head_ptr(h, off), &a->free_list[c], sizeof(head_off));
+	a->used_units -= a->class_units[c];
+	if (a->class_units[c] <= BIG_BLOCK_MAX) {
+		slab_free(h, c, off);
+		return;
+	}
+	memcpy(head_ptr(h, off), &a->free_list[c], sizeof(off));
 	a->free_list[c] = off;
 	a->free_units += a->class_units[c];
-	a->used_units -= a->class_units[c];
 }
 
 uint64_t
 head_alloc_room(const struct head *h)
 {
-	return (uint64_t)(h->alloc.end - h->alloc.top) +
-	    h->alloc.free_units / 2;
+	return (uint64_t)(h->alloc.end - h->alloc.top) + h->alloc.free_units;
 }

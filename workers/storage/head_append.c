@@ -31,7 +31,7 @@
 
 /* A chunk with more bytes than this is cut before the next sample. */
 #define CHUNK_BYTES_FULL (1024 - 19)
-#define CHUNK_UNITS_MAX	66	/* 1024 bytes, one more sample */
+#define CHUNK_UNITS_MAX	80	/* 1024 bytes, one more sample */
 /* What a sample may need at most on average: see head_append. */
 #define UNITS_A_SAMPLE	8
 
@@ -41,14 +41,13 @@
 static uint32_t
 data_units(uint32_t units)
 {
-	static const uint8_t steps[] = { 4, 6, 8, 12, 16, 24, 32, 48,
-	    CHUNK_UNITS_MAX };
+	static const uint8_t steps[] = { 4, 6, 8, 12, 16, 24, 32, 48, 64 };
 
 	for (size_t i = 0; i < sizeof(steps); i++) {
 		if (steps[i] > units)
 			return steps[i];
 	}
-	return units * 2;
+	return CHUNK_UNITS_MAX;
 }
 
 static uint32_t

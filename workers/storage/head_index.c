@@ -446,7 +446,7 @@ head_series_make(struct head *h, uint64_t ref, uint64_t hash,
 	if (check_labels(ls, err) == -1)
 		return HEAD_NO_SLOT;
 	if (slot >= HEAD_SLOTS_MAX ||
-	    h->alloc.used_units > h->series_limit_units ||
+	    head_alloc_room(h) < h->reserve_units ||
 	    (place = slot_place(h, slot)) == NULL ||
 	    (off = record_make(h, ref, slot, ls)) == 0) {
 		(void)no_room(h, err);

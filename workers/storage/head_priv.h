@@ -28,15 +28,23 @@ struct series_state {
 };
 _Static_assert(sizeof(struct series_state) == 64, "a cache line");
 
-/* Blocks of one size class that can be used again; links in the blocks. */
+struct head_slab;
+
+/* Blocks of the arena by size class; see head_alloc.c. */
 struct head_alloc {
 	uint32_t	 top;		/* first unit never used */
 	uint32_t	 end;		/* units of the arena */
-	uint64_t	 free_units;	/* in the lists */
+	uint64_t	 free_units;	/* in the pools and free_list */
 	uint64_t	 used_units;	/* handed out (retired ones too) */
 	int		 n_classes;
 	uint32_t	 class_units[HEAD_CLASSES];
-	head_off	 free_list[HEAD_CLASSES];
+	uint32_t	 partial[HEAD_CLASSES];	/* slabs with free blocks */
+	head_off	 free_list[HEAD_CLASSES]; /* blocks without slab */
+	struct head_slab *slab;		/* by page */
+	head_off	*page;		/* free pages */
+	size_t		 n_pages, page_cap;
+	head_off	*big;		/* free 64 KiB slabs */
+	size_t		 n_big, big_cap;
 };
 
 struct retired {
@@ -83,7 +91,7 @@ struct head {
 	void			*log_arg;
 
 	struct head_alloc	 alloc;
-	uint64_t		 series_limit_units; /* no new series above */
+	uint64_t		 reserve_units;	/* no new series into them */
 
 	struct series_state	*state[HEAD_SEGMENTS];
 	uint32_t		 n_slots;
@@ -141,6 +149,7 @@ struct head_series *head_series_record(const struct head *h, uint32_t slot);
 
 void	 head_alloc_init(struct head_alloc *a, uint32_t first_unit,
 	    uint32_t end_unit);
+void	 head_alloc_clear(struct head_alloc *a);
 /* The size a block of at least `units` really gets. */
 uint32_t head_alloc_size(const struct head_alloc *a, uint32_t units);
 /*
@@ -152,7 +161,7 @@ head_off head_alloc(struct head *h, uint32_t units);
 head_off head_zalloc(struct head *h, uint32_t units);
 /* Back to its list at once; units as given to head_alloc. */
 void	 head_alloc_free(struct head *h, head_off off, uint32_t units);
-/* Units that can surely still be had in small blocks. */
+/* Units in whole pages that can still be had. */
 uint64_t head_alloc_room(const struct head *h);
 
 /* --- head_reclaim.c --- */
