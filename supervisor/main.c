@@ -13,7 +13,7 @@
 #include "common/metrics/metrics.h"
 #include "supervisor/supervisor.h"
 
-#define METRICS_INTERVAL_S	5
+#define METRICS_INTERVAL_S	2
 
 /* Prints what the parser left and returns whether the start goes on. */
 static bool

@@ -189,6 +189,7 @@ first_commit_done_cb(void *arg, const struct err *commit_err,
 		if (sup->children[i].generation == sup->generation)
 			child_run(&sup->children[i]);
 	metrics_set(metrics_get(sup->metrics, METRIC_READY, ""), 1);
+	status_update_metrics(sup);
 	log_info("Server is ready to receive web requests.");
 	peers_send_server_state(sup);
 }

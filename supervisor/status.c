@@ -287,8 +287,8 @@ status_update_metrics(struct supervisor *sup)
 		if (c->role == ROLE_STORAGE)
 			rss += p.shared_bytes;
 		size += p.virtual_bytes;
-		snprintf(labels, sizeof(labels), "role=\"%s\",instance_nr=\"%u\"",
-		    role_name(c->role), (unsigned)c->instance);
+		snprintf(labels, sizeof(labels), "instance_nr=\"%u\",role=\"%s\"",
+		    (unsigned)c->instance, role_name(c->role));
 		metrics_set(metrics_get(sup->metrics, METRIC_WORKER_CPU, labels),
 		    p.cpu_seconds);
 		metrics_set(metrics_get(sup->metrics, METRIC_WORKER_UP, labels),
