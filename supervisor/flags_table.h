@@ -251,7 +251,7 @@ X(PROMQL_AT, "promql-at-modifier", ALWAYS, FLAG_COUNT) \
 X(PROMQL_NEGATIVE_OFFSET, "promql-negative-offset", ALWAYS, FLAG_COUNT) \
 X(PER_STEP_STATS, "promql-per-step-stats", ACTIVE, FLAG_COUNT) \
 X(REMOTE_WRITE_RECEIVER, "remote-write-receiver", ALIAS, FLAG_WEB_REMOTE_WRITE) \
-X(EXTRA_SCRAPE_METRICS, "extra-scrape-metrics", ACTIVE, FLAG_COUNT) \
+X(EXTRA_SCRAPE_METRICS, "extra-scrape-metrics", NOT_YET, FLAG_COUNT) \
 X(NEW_SD_MANAGER, "new-service-discovery-manager", ALWAYS, FLAG_COUNT) \
 X(AUTO_GOMAXPROCS, "auto-gomaxprocs", ALIAS, FLAG_AUTO_GOMAXPROCS) \
 X(NO_DEFAULT_PORT, "no-default-scrape-port", ALWAYS, FLAG_COUNT) \
@@ -271,7 +271,7 @@ X(OLD_UI, "old-ui", NOT_YET, FLAG_COUNT) \
 X(OTLP_CUMULATIVE, "otlp-deltatocumulative", NOT_YET, FLAG_COUNT) \
 X(OTLP_DELTA, "otlp-native-delta-ingestion", NOT_YET, FLAG_COUNT) \
 X(DURATION_EXPR, "promql-duration-expr", ALWAYS, FLAG_COUNT) \
-X(TYPE_AND_UNIT, "type-and-unit-labels", NOT_YET, FLAG_COUNT) \
+X(TYPE_AND_UNIT, "type-and-unit-labels", ACTIVE, FLAG_COUNT) \
 X(UNCACHED_IO, "use-uncached-io", NOT_YET, FLAG_COUNT) \
 X(EXTENDED_RANGE, "promql-extended-range-selectors", ACTIVE, FLAG_COUNT) \
 X(ST_STORAGE, "st-storage", NOT_YET, FLAG_COUNT) \
