@@ -12,6 +12,11 @@
 /* Most steps of one description. */
 #define VALUES_MAX	1000000
 
+/*
+ * Inside a value that has begun; between values an error has no context, as
+ * there the reference takes the description for complete.
+ */
+static const struct promql_parse_ctx ctx_none = { .where = NULL };
 static const struct promql_parse_ctx ctx_values = {
 	.where = "series values" };
 static const struct promql_parse_ctx ctx_number = {
@@ -242,11 +247,13 @@ parse_hist(struct promql_parser *p)
 
 	if (h == NULL)
 		return promql_no_memory(p);
+	p->ctx = ctx_values;
 	promql_take(p);
 	if (promql_peek_is(p, TOK_SPACE)) {
 		promql_take(p);
 		if (!promql_expect(p, TOK_CLOSE_HIST))
 			return NULL;
+		p->ctx = ctx_none;
 		return h;
 	}
 	while (!promql_peek_is(p, TOK_CLOSE_HIST)) {
@@ -261,7 +268,7 @@ parse_hist(struct promql_parser *p)
 		}
 	}
 	promql_take(p);
-	p->ctx = ctx_values;
+	p->ctx = ctx_none;
 	return h;
 }
 
@@ -288,6 +295,7 @@ parse_hist_values(struct promql_parser *p, struct series *s)
 	v.hint_set = v.hist->hint_set;
 	if (at_sign(p)) {
 		v.subtract = promql_take(p).op == PROMQL_OP_SUB;
+		p->ctx = ctx_values;
 		if (!promql_peek_is(p, TOK_OPEN_HIST)) {
 			promql_syntax_error(p);
 			return -1;
@@ -296,6 +304,7 @@ parse_hist_values(struct promql_parser *p, struct series *s)
 		if (v.inc == NULL)
 			return -1;
 		v.hint_set = v.inc->hint_set;
+		p->ctx = ctx_values;
 		if (!promql_peek_is(p, TOK_TIMES)) {
 			promql_syntax_error(p);
 			return -1;
@@ -303,6 +312,7 @@ parse_hist_values(struct promql_parser *p, struct series *s)
 	}
 	if (promql_peek_is(p, TOK_TIMES)) {
 		promql_take(p);
+		p->ctx = ctx_values;
 		if (parse_uint(p, &times) == -1)
 			return -1;
 	}
@@ -327,6 +337,7 @@ parse_blank(struct promql_parser *p, struct series *s)
 	promql_take(p);
 	if (promql_peek_is(p, TOK_TIMES)) {
 		promql_take(p);
+		p->ctx = ctx_values;
 		if (parse_uint(p, &times) == -1)
 			return -1;
 	}
@@ -345,6 +356,8 @@ parse_floats(struct promql_parser *p, struct series *s)
 	uint64_t times = 0, i;
 	bool stepping = false;
 
+	if (at_sign(p) || promql_at_number(p))
+		p->ctx = ctx_values;
 	if (promql_peek_is(p, TOK_IDENTIFIER)) {
 		if (!str_eq_c(promql_peek(p)->text, "stale")) {
 			p->ctx = ctx_number;
@@ -357,6 +370,7 @@ parse_floats(struct promql_parser *p, struct series *s)
 		return -1;
 	if (at_sign(p)) {
 		stepping = true;
+		p->ctx = ctx_values;
 		if (parse_number(p, true, &step) == -1)
 			return -1;
 		if (!promql_peek_is(p, TOK_TIMES)) {
@@ -366,6 +380,7 @@ parse_floats(struct promql_parser *p, struct series *s)
 	}
 	if (promql_peek_is(p, TOK_TIMES)) {
 		promql_take(p);
+		p->ctx = ctx_values;
 		if (parse_uint(p, &times) == -1)
 			return -1;
 	}
@@ -387,6 +402,7 @@ parse_values(struct promql_parser *p, struct series *s)
 	while (!promql_peek_is(p, TOK_EOF)) {
 		if (!promql_expect(p, TOK_SPACE))
 			return -1;
+		p->ctx = ctx_none;
 		switch (promql_peek(p)->tok) {
 		case TOK_SPACE:
 		case TOK_EOF:
@@ -403,6 +419,7 @@ parse_values(struct promql_parser *p, struct series *s)
 		}
 		if (rc == -1)
 			return -1;
+		p->ctx = ctx_none;
 	}
 	return 0;
 }
