@@ -54,10 +54,10 @@ void
 http_methods_text(unsigned mask, char out[64])
 {
 	static const struct { unsigned bit; const char *name; } names[] = {
-		{ HTTP_GET, "GET" }, { HTTP_HEAD, "HEAD" },
-		{ HTTP_POST, "POST" }, { HTTP_PUT, "PUT" },
-		{ HTTP_DELETE, "DELETE" }, { HTTP_OPTIONS, "OPTIONS" },
-		{ HTTP_PATCH, "PATCH" },
+		{ HTTP_DELETE, "DELETE" }, { HTTP_GET, "GET" },
+		{ HTTP_HEAD, "HEAD" }, { HTTP_OPTIONS, "OPTIONS" },
+		{ HTTP_PATCH, "PATCH" }, { HTTP_POST, "POST" },
+		{ HTTP_PUT, "PUT" },
 	};
 	size_t n = 0;
 

@@ -64,7 +64,7 @@ struct str http_request_header(const struct http_request *r,
 void	 http_request_list(const struct http_request *r, const char *name,
 	    bool (*cb)(struct str element, void *arg), void *arg);
 
-/* "GET, POST" style text of a mask, in the order of the enum; 64 bytes. */
+/* "GET, POST" style text of a mask, sorted by name; 64 bytes. */
 void	 http_methods_text(unsigned mask, char out[64]);
 
 /* "Not Found"; "" for an unknown status. */

@@ -395,6 +395,30 @@ render_query_stats(struct buf *b, const struct promql_stats *s,
 	    (unsigned long long)s->peak_samples);
 }
 
+/* Scalars and strings have a plain float for a time, and no exponents. */
+static void
+render_lone_time(struct buf *b, int64_t t_ms)
+{
+	char text[FLOAT_TEXT_MAX];
+	size_t n = float_format_json((double)t_ms / 1000, text);
+
+	buf_add_byte(b, '[');
+	buf_add(b, text, n);
+	buf_add_byte(b, ',');
+}
+
+static void
+render_scalar(struct buf *b, int64_t t_ms, double v)
+{
+	char text[FLOAT_TEXT_MAX];
+	size_t n = float_format_f(v, text);
+
+	render_lone_time(b, t_ms);
+	buf_add_byte(b, '"');
+	buf_add(b, text, n);
+	buf_add_c(b, "\"]");
+}
+
 bool
 render_result(struct body *body, struct promql_result *r,
     const struct render_query *q, struct notes *notes)
@@ -405,11 +429,9 @@ render_result(struct body *body, struct promql_result *r,
 	buf_printf(b, "{\"resultType\":\"%s\",\"result\":",
 	    promql_result_type_name(r->type));
 	if (r->type == PROMQL_RESULT_SCALAR) {
-		render_time(b, r->t_ms);
-		render_float(b, r->scalar);
-		buf_add_byte(b, ']');
+		render_scalar(b, r->t_ms, r->scalar);
 	} else if (r->type == PROMQL_RESULT_STRING) {
-		render_time(b, r->t_ms);
+		render_lone_time(b, r->t_ms);
 		json_add_str(b, r->string, true);
 		buf_add_byte(b, ']');
 	} else {

@@ -70,7 +70,7 @@ static const struct route routes[] = {
 
 struct route_stats {
 	metrics_slot			*ok;	/* code 200 */
-	struct metrics_histogram	*seconds;
+	struct metrics_histogram	*seconds;	/* NULL: never asked */
 	struct metrics_histogram	*bytes;
 };
 
@@ -178,11 +178,16 @@ routes_fix(struct arena *a, struct str path, unsigned method,
 
 	if (bare.n > 1 && bare.p[bare.n - 1] == '/')
 		bare.n--;
+	bool is_api = str_has_prefix(path, STR_LIT(API "/"));
+
 	for (size_t i = 0; i < N_ROUTES; i++) {
 		struct str arg;
 
+		/* the API's own part of the path must be right as it is */
+		if (str_has_prefix(str_c(routes[i].pattern),
+		    STR_LIT(API "/")) != is_api)
+			continue;
 		if ((routes[i].methods & method) == 0 ||
-		    routes[i].methods == HTTP_OPTIONS ||
 		    strchr(routes[i].pattern, '*') != NULL ||
 		    !pattern_matches(routes[i].pattern, bare, true, &arg))
 			continue;
@@ -251,6 +256,17 @@ read_params(struct call *c)
 		c->params_err = err;
 }
 
+static void
+add_query(const struct call *c, struct buf *b)
+{
+	struct str q = http_exchange_request(c->x)->raw_query;
+
+	if (q.n == 0)
+		return;
+	buf_add_byte(b, '?');
+	buf_add_str(b, q);
+}
+
 /* Location with the request's query behind it. */
 static void
 redirect_fixed(struct call *c, struct str path)
@@ -270,10 +286,7 @@ redirect_fixed(struct call *c, struct str path)
 		else
 			url_add_encoded(&b, str_from(path.p + i, 1));
 	}
-	if (r->raw_query.n > 0) {
-		buf_add_byte(&b, '?');
-		buf_add_str(&b, r->raw_query);
-	}
+	add_query(c, &b);
 	call_redirect(c, r->method == HTTP_GET ? 301 : 307, buf_str(&b));
 	buf_clear(&b);
 }
@@ -283,15 +296,12 @@ refuse_method(struct call *c, unsigned allow)
 {
 	char text[64];
 
-	if (http_exchange_request(c->x)->method == HTTP_OPTIONS) {
-		http_methods_text(allow | HTTP_OPTIONS, text);
-		http_reply_header(c->x, "Allow", str_c(text));
-		call_reply(c, 200, NULL, STR_EMPTY);
-		return;
-	}
-	http_methods_text(allow, text);
+	http_methods_text(allow | HTTP_OPTIONS, text);
 	http_reply_header(c->x, "Allow", str_c(text));
-	call_reply_text(c, 405, "Method Not Allowed");
+	if (http_exchange_request(c->x)->method == HTTP_OPTIONS)
+		call_reply(c, 200, NULL, STR_EMPTY);
+	else
+		call_reply_text(c, 405, "Method Not Allowed");
 }
 
 static void
@@ -358,6 +368,7 @@ dispatch(struct call *c)
 		buf_init(&b, 0);
 		buf_add_str(&b, c->web->set.prefix);
 		buf_add_str(&b, fixed);
+		add_query(c, &b);
 		call_redirect(c, 301, buf_str(&b));
 		buf_clear(&b);
 		return;
@@ -422,10 +433,7 @@ routes_init(struct web *web)
 		(void)handler_label(&routes[i], label);
 		(void)snprintf(ok, sizeof(ok), "code=\"200\",%s", label);
 		web->route_stats[i] = (struct route_stats){
-			metrics_get(m, METRIC_HTTP_REQUESTS, ok),
-			metrics_histogram(m, METRIC_HTTP_DURATION, label),
-			metrics_histogram(m, METRIC_HTTP_SIZE, label),
-		};
+			.ok = metrics_get(m, METRIC_HTTP_REQUESTS, ok) };
 	}
 }
 
@@ -438,15 +446,22 @@ routes_count(const struct call *c)
 		return;
 	struct route_stats *st = &c->web->route_stats[c->route - routes];
 
+	struct metrics *m = worker_metrics(c->web->w);
+	char label[128], other[160];
+
+	/* histograms are many series: only those that somebody asked for */
+	if (st->seconds == NULL) {
+		(void)handler_label(c->route, label);
+		st->seconds = metrics_histogram(m, METRIC_HTTP_DURATION,
+		    label);
+		st->bytes = metrics_histogram(m, METRIC_HTTP_SIZE, label);
+	}
 	if (c->status == 200)
 		metrics_inc(st->ok);
 	else {
-		char label[128], other[160];
-
 		(void)snprintf(other, sizeof(other), "code=\"%d\",%s",
 		    c->status, handler_label(c->route, label));
-		metrics_inc(metrics_get(worker_metrics(c->web->w),
-		    METRIC_HTTP_REQUESTS, other));
+		metrics_inc(metrics_get(m, METRIC_HTTP_REQUESTS, other));
 	}
 	metrics_histogram_observe(st->seconds, seconds);
 	metrics_histogram_observe(st->bytes, (double)c->sent_bytes);
