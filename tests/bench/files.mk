@@ -7,9 +7,6 @@ targets_PKGS := libdeflate
 BENCHES += bench_exposition
 bench_exposition_NEEDS := exposition labels base
 
-BENCHES += bench_promql
-bench_promql_NEEDS := promql tsdb histogram labels base
-
 BENCHES += bench_head_append
 bench_head_append_ROLE := storage
 bench_head_append_NEEDS := $(storage_NEEDS)
