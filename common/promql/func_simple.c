@@ -33,17 +33,20 @@ month_days(int64_t y, int m)
 	return m == 2 && is_leap(y) ? 29 : days[m - 1];
 }
 
+/* Seconds from 1 January of the year -292277022399, Go's zero, to 1970. */
+#define EPOCH_SINCE_ABSOLUTE	9223372028715321600ULL
+
 /* Proleptic Gregorian calendar, UTC. */
 static struct date
 date_of(int64_t s)
 {
-	int64_t days = s / 86400, rem = s % 86400;
+	/* wraps like Go's: what no date is gives the same nonsense */
+	uint64_t abs = (uint64_t)s + EPOCH_SINCE_ABSOLUTE;
+	int64_t rem = (int64_t)(abs % 86400);
+	int64_t days = (int64_t)(abs / 86400) -
+	    (int64_t)(EPOCH_SINCE_ABSOLUTE / 86400);
 	struct date d;
 
-	if (rem < 0) {
-		rem += 86400;
-		days--;
-	}
 	d.hour = (int)(rem / 3600);
 	d.minute = (int)(rem % 3600 / 60);
 	d.wday = (int)(((days % 7) + 11) % 7);	/* 1970-01-01: Thursday */
@@ -74,12 +77,8 @@ to_int64(double v)
 static double
 date_part(enum promql_func_id id, double v)
 {
-	int64_t s = to_int64(v);
+	struct date d = date_of(to_int64(v));
 
-	/* far beyond any date: keep the arithmetic in range */
-	if (s < -((int64_t)1 << 58) || s > (int64_t)1 << 58)
-		s = s % ((int64_t)146097 * 86400);
-	struct date d = date_of(s);
 	switch (id) {
 	case PROMQL_FN_DAYS_IN_MONTH:
 		return month_days(d.year, d.month);

@@ -26,6 +26,10 @@ blocktest_PKGS := jansson
 CONFORMANCE += promqltest
 promqltest_NEEDS := promql tsdb labels base
 
+# answers queries over blocks, for tests/conformance/difftest.py
+CONFORMANCE += promqleval
+promqleval_NEEDS := promql tsdb labels base
+
 $(foreach p,$(CONFORMANCE),$(eval $(call TESTPROG_rules,$(p),conformance)))
 
 .PHONY: conformance-programs

@@ -1,0 +1,413 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: ISC
+"""Random queries against Debian's prometheus and the engine, same blocks.
+
+difftest.py PROMQLEVAL PROMETHEUS PROMTOOL [COUNT [SEED]]
+
+Makes a block of random series with promtool, starts prometheus on it and
+compares what both answer: values (to 1e-9), labels, times, order of
+matrices, whether there is an error. Prints each difference and, at the end,
+how many there were. What is left out of the random queries is what changed
+on purpose after 2.42 (see SKIPPED below).
+"""
+
+import json
+import math
+import os
+import random
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+# Changed between 2.42 and 3.14, and therefore not asked or not compared:
+# - ranges and lookback are open on the left: samples lie off the grid;
+# - atan2 drops the metric name;
+# - stddev and stdvar of a group that begins with NaN or Inf are NaN (were 0);
+# - topk and bottomk keep the first of several NaN; among equal values the
+#   reference's choice in range queries follows Go's map order;
+# - predict_linear of a range with @ uses that range at every step;
+# - holt_winters has another name; native histograms; new functions.
+def is_skipped(query):
+    odd = "odd" in query
+    return (odd and re.search("std(dev|var)[ (]", query) is not None or
+            re.search("(topk|bottomk)", query) is not None and
+            (odd or re.search("(topk|bottomk)[^(]*\\(\\d+, [^{]*\\(",
+                              query) is not None) or
+            "predict_linear" in query and "@" in query)
+
+
+MINUTE = 60
+START = 1700000000
+
+
+def make_block(promtool, path, rnd):
+    """A block of two hours; returns the label values to ask for."""
+    end = START + 7200
+    lines = []
+    metrics = [("c_total", "counter"), ("d_total", "counter"),
+               ("g", "gauge"), ("h", "gauge"), ("odd", "gauge")]
+    for name, kind in metrics:
+        for job in ("api", "db", "web"):
+            for inst in ("1", "2", "3", "4"):
+                if name == "h" and inst == "3":
+                    continue
+                value = rnd.randrange(100)
+                t = START + rnd.randrange(1, 14) + 0.5
+                while t < end:
+                    if kind == "counter":
+                        value += rnd.randrange(50) / rnd.choice((1, 1, 3))
+                        if rnd.random() < 0.01:
+                            value = 0
+                    else:
+                        value += rnd.randrange(-20, 21) / 4
+                    text = repr(float(value))
+                    if name == "odd":
+                        text = rnd.choice((text, text, "NaN", "+Inf", "-Inf",
+                                           "0", "-0"))
+                    if rnd.random() > 0.05:
+                        lines.append((name, '%s{job="%s",instance="%s",'
+                                      'zone="%s"} %s %.3f' %
+                                      (name, job, inst, "ab"[int(inst) % 2],
+                                       text, t)))
+                    if rnd.random() < 0.004:
+                        t += rnd.randrange(400, 1500)
+                    t += 15 + rnd.uniform(-0.003, 0.003)
+    for job in ("api", "db"):
+        counts = [0.0] * 6
+        t = START + 5.5
+        while t < end:
+            for i in range(6):
+                for k in range(i, 6):
+                    counts[k] += rnd.randrange(4) if k == i else 0
+            total = 0
+            for i, le in enumerate(("0.1", "0.5", "1", "5", "10", "+Inf")):
+                total += counts[i]
+                lines.append(("lat_bucket",
+                              'lat_bucket{job="%s",le="%s"} %s %.3f' %
+                              (job, le, total, t)))
+            t += 15
+    lines.sort(key=lambda x: x[0])
+    with open(path + "/in.om", "w") as f:
+        last = None
+        for name, line in lines:
+            if name != last:
+                f.write("# TYPE %s unknown\n" % name)
+                last = name
+            f.write(line + "\n")
+        f.write("# EOF\n")
+    subprocess.run([promtool, "tsdb", "create-blocks-from", "openmetrics",
+                    path + "/in.om", path + "/data"], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+class Generator:
+    """Random expressions that 2.42 parses."""
+
+    def __init__(self, rnd):
+        self.r = rnd
+
+    def selector(self):
+        r = self.r
+        name = r.choice(("c_total", "d_total", "g", "h", "odd"))
+        m = []
+        if r.random() < 0.4:
+            m.append(r.choice(('job="api"', 'job!="db"', 'job=~"a.*|db"',
+                               'job!~"w.+"')))
+        if r.random() < 0.3:
+            m.append(r.choice(('instance="1"', 'instance=~"[12]"',
+                               'instance!="4"', 'zone="a"', 'none=""')))
+        return name + ("{" + ",".join(m) + "}" if m else "")
+
+    def offset(self):
+        r = self.r
+        text = ""
+        if r.random() < 0.1:
+            text += " offset " + r.choice(("5m", "90s", "-3m", "17m"))
+        if r.random() < 0.08:
+            text += " @ " + r.choice(("start()", "end()",
+                                      str(START + r.randrange(7200))))
+        return text
+
+    def range(self, depth):
+        r = self.r
+        window = r.choice(("31s3ms", "1m7s1ms", "5m3s7ms", "20m1s9ms"))
+        if r.random() < 0.15 and depth > 0:
+            return "(%s)[%s:%s]" % (self.vector(depth - 1), window,
+                                    r.choice(("13s", "1m1s", "")))
+        return self.selector() + "[" + window + "]" + self.offset()
+
+    def scalar(self, depth):
+        r = self.r
+        k = r.random()
+        if k < 0.7 or depth == 0:
+            return r.choice(("1", "2", "0.5", "-3", "100", "1e3", "0"))
+        if k < 0.8:
+            return "scalar(" + self.vector(depth - 1) + ")"
+        if k < 0.9:
+            return "time()"
+        return "(%s %s %s)" % (self.scalar(depth - 1),
+                               r.choice("+-*/%^"), self.scalar(depth - 1))
+
+    def grouping(self):
+        r = self.r
+        return r.choice(("", " by (job)", " by (instance, zone)",
+                         " without (instance)", " by ()",
+                         " without (job, zone)", " by (none)"))
+
+    def vector(self, depth):
+        r = self.r
+        k = r.random()
+        if depth == 0 or k < 0.12:
+            return self.selector() + self.offset()
+        if k < 0.34:
+            f = r.choice(("rate", "increase", "delta", "irate", "idelta",
+                          "sum_over_time", "avg_over_time", "min_over_time",
+                          "max_over_time", "count_over_time",
+                          "last_over_time", "stddev_over_time",
+                          "stdvar_over_time", "changes", "resets", "deriv",
+                          "present_over_time", "absent_over_time"))
+            return "%s(%s)" % (f, self.range(depth))
+        if k < 0.38:
+            return "quantile_over_time(%s, %s)" % (
+                r.choice(("0.5", "0.9", "0", "1", "1.5", "-1")),
+                self.range(depth))
+        if k < 0.41:
+            return "predict_linear(%s, %s)" % (self.range(depth),
+                                               self.scalar(0))
+        if k < 0.58:
+            op = r.choice(("sum", "avg", "count", "min", "max", "group",
+                           "stddev", "stdvar"))
+            return "%s%s (%s)" % (op, self.grouping(), self.vector(depth - 1))
+        if k < 0.62:
+            return "quantile%s (%s, %s)" % (
+                self.grouping(), r.choice(("0.5", "0.9", "0", "1")),
+                self.vector(depth - 1))
+        if k < 0.65:
+            return "%s%s (%s, %s)" % (r.choice(("topk", "bottomk")),
+                                      self.grouping(),
+                                      r.choice(("1", "3", "0", "100")),
+                                      self.vector(depth - 1))
+        if k < 0.67:
+            return 'count_values%s ("v", round(%s, 100))' % (
+                self.grouping(), self.vector(depth - 1))
+        if k < 0.75:
+            f = r.choice(("abs", "ceil", "floor", "exp", "sqrt", "ln",
+                          "log2", "log10", "sgn", "round", "sort",
+                          "sort_desc", "day_of_week", "hour", "minute",
+                          "month", "year", "days_in_month", "day_of_year",
+                          "sin", "cos", "atan", "deg", "rad", "timestamp",
+                          "absent"))
+            return "%s(%s)" % (f, self.vector(depth - 1))
+        if k < 0.77:
+            return "clamp(%s, %s, %s)" % (self.vector(depth - 1),
+                                          self.scalar(0), self.scalar(0))
+        if k < 0.79:
+            return 'label_replace(%s, "%s", "x$1", "%s", "%s")' % (
+                self.vector(depth - 1), r.choice(("job", "new", "zone")),
+                r.choice(("job", "instance")), r.choice(("(.*)", "(a).*",
+                                                         "[12]")))
+        if k < 0.80:
+            return 'label_join(%s, "joined", "-", "job", "zone")' % \
+                self.vector(depth - 1)
+        if k < 0.83:
+            return "histogram_quantile(%s, %s)" % (
+                r.choice(("0.5", "0.9", "0.99", "0", "1")),
+                r.choice(("lat_bucket", "rate(lat_bucket[5m3s])",
+                          "sum by (le) (rate(lat_bucket[5m3s]))",
+                          'lat_bucket{le!="1"}', 'lat_bucket{le!="+Inf"}')))
+        if k < 0.85:
+            return "-" + self.aggregated(depth - 1)
+        if k < 0.91:
+            a, b = self.vector(depth - 1), self.scalar(depth - 1)
+            if r.random() < 0.3:
+                a, b = b, a
+            return "(%s %s %s)" % (a, self.op(), b)
+        if k < 0.94:
+            return "(%s %s%s %s)" % (self.vector(depth - 1),
+                                     r.choice(("and", "or", "unless")),
+                                     r.choice(("", " on (job)",
+                                               " ignoring (zone)",
+                                               " on ()")),
+                                     self.vector(depth - 1))
+        match = r.choice(("", " ignoring (zone)", " on (job, instance)",
+                          " on (job) group_left ()",
+                          " on (job) group_left (zone)",
+                          " on (job) group_right ()",
+                          " ignoring (instance, zone) group_left ()"))
+        right = self.vector(depth - 1)
+        if "group_left" in match:
+            right = "sum by (job) (%s)" % right
+        left = self.vector(depth - 1)
+        if "group_right" in match:
+            left = "max by (job) (%s)" % left
+        return "(%s %s%s %s)" % (left, self.op(), match, right)
+
+    def aggregated(self, depth):
+        return "sum by (job) (%s)" % self.vector(max(depth, 0))
+
+    def op(self):
+        r = self.r
+        if r.random() < 0.6:
+            return r.choice(("+", "-", "*", "/", "%", "^"))
+        return r.choice(("==", "!=", "<", ">", "<=", ">=")) + \
+            r.choice(("", " bool"))
+
+    def query(self):
+        if self.r.random() < 0.03:
+            return self.scalar(2)
+        return self.vector(self.r.choice((1, 2, 2, 3, 3)))
+
+
+def ask(base, start, end, step, query):
+    if step == 0:
+        url, params = "/api/v1/query", {"query": query, "time": start}
+    else:
+        url, params = "/api/v1/query_range", {
+            "query": query, "start": start, "end": end, "step": step}
+    data = urllib.parse.urlencode(params).encode()
+    try:
+        with urllib.request.urlopen(base + url, data, timeout=60) as f:
+            return json.load(f)["data"]
+    except urllib.error.HTTPError as e:
+        return {"error": json.load(e)["error"]}
+
+
+def same_value(a, b):
+    a, b = float(a), float(b)
+    if math.isnan(a) or math.isnan(b):
+        return math.isnan(a) and math.isnan(b)
+    if a == b:
+        return True
+    if math.isinf(a) or math.isinf(b):
+        return False
+    return abs(a - b) <= 1e-9 * max(abs(a), abs(b)) or abs(a - b) < 1e-9
+
+
+def samples(s):
+    return [s["value"]] if "value" in s else s["values"]
+
+
+def key(s):
+    return json.dumps(s["metric"], sort_keys=True)
+
+
+def difference(want, got, ordered):
+    """None, or what differs."""
+    if "error" in want or "error" in got:
+        if ("error" in want) != ("error" in got):
+            return "error: %s / %s" % (want.get("error"), got.get("error"))
+        return None
+    if want["resultType"] != got["resultType"]:
+        return "type %s / %s" % (want["resultType"], got["resultType"])
+    if want["resultType"] == "scalar":
+        w, g = want["result"][1], got["result"][0]
+        return None if same_value(w, g) else "scalar %s / %s" % (w, g)
+    w = {key(s): samples(s) for s in want["result"]}
+    g = {key(s): samples(s) for s in got["result"]}
+    if w.keys() != g.keys():
+        return "series: only there %s, only here %s" % (
+            sorted(w.keys() - g.keys())[:3], sorted(g.keys() - w.keys())[:3])
+    if ordered and [key(s) for s in want["result"]] != \
+            [key(s) for s in got["result"]]:
+        return "order"
+    for k, ws in w.items():
+        gs = g[k]
+        if [round(x[0], 3) for x in ws] != [round(x[0], 3) for x in gs]:
+            return "times of %s: %d / %d samples" % (k, len(ws), len(gs))
+        for x, y in zip(ws, gs):
+            if not same_value(x[1], y[1]):
+                return "value of %s at %s: %s / %s" % (k, x[0], x[1], y[1])
+    return None
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def start_prometheus(binary, path):
+    port = free_port()
+    with open(path + "/prometheus.yml", "w") as f:
+        f.write("global: {}\n")
+    proc = subprocess.Popen(
+        [binary, "--config.file=" + path + "/prometheus.yml",
+         "--storage.tsdb.path=" + path + "/data",
+         "--storage.tsdb.retention.time=100y",
+         "--web.listen-address=127.0.0.1:%d" % port, "--log.level=error"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    base = "http://127.0.0.1:%d" % port
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(base + "/-/ready", timeout=1)
+            return proc, base
+        except OSError:
+            time.sleep(0.1)
+    proc.kill()
+    raise SystemExit("prometheus does not get ready")
+
+
+def main():
+    promqleval, prometheus, promtool = sys.argv[1:4]
+    count = int(sys.argv[4]) if len(sys.argv) > 4 else 1000
+    seed = int(sys.argv[5]) if len(sys.argv) > 5 else 1
+    rnd = random.Random(seed)
+    path = tempfile.mkdtemp(prefix="difftest-")
+    proc = ours = None
+    bad = errors = 0
+    try:
+        make_block(promtool, path, rnd)
+        # ours reads a copy: prometheus may compact its own
+        shutil.copytree(path + "/data", path + "/copy")
+        proc, base = start_prometheus(prometheus, path)
+        ours = subprocess.Popen([promqleval, path + "/copy"],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                text=True)
+        gen = Generator(rnd)
+        for i in range(count):
+            query = gen.query()
+            while is_skipped(query):
+                query = gen.query()
+            start = START + rnd.randrange(0, 7000)
+            end, step = start, 0
+            if rnd.random() < 0.7:
+                step = rnd.choice((7, 60, 61, 300))
+                end = start + step * rnd.randrange(1, 40)
+            want = ask(base, start, end, step, query)
+            ours.stdin.write("%d\t%d\t%d\t%s\n" % (
+                start * 1000, end * 1000, step * 1000, query))
+            ours.stdin.flush()
+            line = ours.stdout.readline()
+            if line == "":
+                print("promqleval died of: %s" % query)
+                bad += 1
+                break
+            got = json.loads(line)
+            errors += "error" in want
+            d = difference(want, got, step != 0 or query.startswith("sort"))
+            if d is not None:
+                bad += 1
+                print("%d..%d/%d %s\n\t%s" % (start, end, step, query, d))
+    finally:
+        if ours is not None:
+            ours.stdin.close()
+            ours.wait(10)
+        if proc is not None:
+            proc.terminate()
+            proc.wait(20)
+        shutil.rmtree(path, ignore_errors=True)
+    print("%d queries (%d are errors), %d differences, seed %d" %
+          (count, errors, bad, seed))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TZ", "UTC")
+    sys.exit(main())
