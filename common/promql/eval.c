@@ -98,6 +98,11 @@ ev_init(struct evaluator *ev, struct query *q, int64_t start_ms,
 	    (uint64_t)step_ms + 1;
 	if (n > INT32_MAX)
 		return q_too_many(q);
+	/* every operator needs a few bytes a step: fail before touching them */
+	size_t bytes = (size_t)n * 32;
+	if (!arena_account(q->mem, bytes))
+		return q_nomem(q);
+	arena_release(q->mem, bytes);
 	ev->n_steps = (uint32_t)n;
 	return 0;
 }

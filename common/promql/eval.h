@@ -144,6 +144,7 @@ struct pbuf {
 	struct arena	mem;		/* the arrays */
 	struct arena	hmem;		/* histograms; reset for each series */
 	struct query	*q;
+	size_t		accounted;
 	uint32_t	n_steps;
 };
 

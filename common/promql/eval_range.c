@@ -50,6 +50,9 @@ range_scratch(struct rcall *c, size_t n)
 
 /* --- one series --- */
 
+/* Samples looked at between two checks for cancellation. */
+#define CHECK_SAMPLES	65536
+
 static int
 account_window(struct rcall *c, size_t n_samples, uint64_t *most)
 {
@@ -79,7 +82,7 @@ run_windows(struct rcall *c, const struct samples *s, bool subquery)
 	struct evaluator *ev = c->ev;
 	range_fn fn = range_function(c->id);
 	size_t lo = 0, hi = 0, hlo = 0, hhi = 0;
-	uint64_t most = 0;
+	uint64_t most = 0, work = 0;
 
 	if (fn == NULL)
 		return q_fail(c->q, "unexpected function %s",
@@ -134,8 +137,12 @@ run_windows(struct rcall *c, const struct samples *s, bool subquery)
 				return -1;
 		} else if (r == R_ERROR)
 			return -1;
-		if ((step & 1023) == 1023 && q_check(c->q) == -1)
-			return -1;
+		work += total + 16;
+		if (work > CHECK_SAMPLES) {
+			work = 0;
+			if (q_check(c->q) == -1)
+				return -1;
+		}
 	}
 	return 0;
 }

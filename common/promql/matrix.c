@@ -17,12 +17,18 @@
 
 /* --- one series --- */
 
+/* A double, a kind, a pointer. */
+#define PBUF_STEP_BYTES	17
+
 int
 pbuf_init(struct pbuf *b, struct query *q, uint32_t n_steps)
 {
 	*b = (struct pbuf){ .q = q, .n_steps = n_steps };
 	arena_init(&b->mem, 0);
 	arena_init(&b->hmem, 0);
+	if (!arena_account(q->mem, (size_t)n_steps * PBUF_STEP_BYTES))
+		return q_nomem(q);
+	b->accounted = (size_t)n_steps * PBUF_STEP_BYTES;
 	b->s.v = arena_array(&b->mem, n_steps, sizeof(double));
 	b->s.kind = arena_zalloc(&b->mem, n_steps);
 	if (b->s.v == NULL || b->s.kind == NULL) {
@@ -35,6 +41,9 @@ pbuf_init(struct pbuf *b, struct query *q, uint32_t n_steps)
 void
 pbuf_clear(struct pbuf *b)
 {
+	if (b->accounted != 0)
+		arena_release(b->q->mem, b->accounted);
+	b->accounted = 0;
 	arena_clear(&b->mem);
 	arena_clear(&b->hmem);
 }

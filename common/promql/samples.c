@@ -103,17 +103,43 @@ corrupt(struct samples *s, const struct source_series *series)
 	    "corrupt chunk in series %llu", (unsigned long long)series->ref);
 }
 
+/*
+ * Samples are spread evenly most of the time: how many of the chunk's are
+ * not after maxt, with a few to be sure.
+ */
+static size_t
+samples_until(const struct chunk_span *c, int64_t maxt_ms)
+{
+	double all = (double)c->maxt_ms - (double)c->mint_ms;
+	double want = (double)maxt_ms - (double)c->mint_ms;
+
+	if (maxt_ms >= c->maxt_ms || !(all > 0))
+		return c->n_samples;
+	double n = (double)c->n_samples * (want / all) + 3;
+	return n < c->n_samples ? (size_t)n : c->n_samples;
+}
+
 static int
 read_floats(struct samples *s, const struct source_series *series,
-    const struct chunk_span *c)
+    const struct chunk_span *c, int64_t maxt_ms)
 {
-	size_t n = c->n_samples;
+	size_t n = samples_until(c, maxt_ms);
 
-	if (need(s, s->n + n) == -1)
+	if (need(s, s->n + c->n_samples) == -1)
 		return -1;
+	if (n < c->n_samples) {
+		if (chunk_xor_decode(c->data, c->len_bytes, n, s->t + s->n,
+		    s->v + s->n) == -1)
+			return corrupt(s, series);
+		if (n == 0 || s->t[s->n + n - 1] <= maxt_ms)
+			n = c->n_samples;
+		else
+			goto done;
+	}
 	if (chunk_xor_decode(c->data, c->len_bytes, n, s->t + s->n,
 	    s->v + s->n) == -1)
 		return corrupt(s, series);
+done:
 	if (s->want_st)
 		memset(s->st + s->n, 0, n * sizeof(*s->st));
 	s->n += n;
@@ -377,7 +403,7 @@ samples_read(struct samples *s, const struct source_series *series,
 			continue;
 		switch (c->encoding) {
 		case CHUNK_ENC_XOR:
-			rc = read_floats(s, series, c);
+			rc = read_floats(s, series, c, maxt_ms);
 			break;
 		case CHUNK_ENC_XOR2:
 			rc = read_floats_st(s, series, c);

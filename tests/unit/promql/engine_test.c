@@ -202,6 +202,12 @@ keeps_its_limits(void **state)
 	assert_non_null(strstr(e.text, "100000 bytes"));
 	assert_null(query("max_over_time(a_total[100y:1ms])", 0, 0, 0, &bytes,
 	    &e));
+	bytes.memory_limit_bytes = 100000000;
+	assert_null(query("max_over_time(a_total[20d:1ms])", 0, 0, 0, &bytes,
+	    &e));
+	assert_non_null(strstr(e.text, "100000000 bytes"));
+	assert_null(query("max_over_time((1 + vector(1))[20d:1ms])", 0, 0, 0,
+	    &bytes, &e));
 	expect_error("a_total", 3600000, 60000, &late, ERR_TIMEOUT,
 	    "query timed out in expression evaluation");
 	expect_error("a_total[5m]", 3600000, 60000, NULL, ERR_BAD_DATA,
