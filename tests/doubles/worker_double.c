@@ -9,6 +9,8 @@
  *	refuse=ROLE	does not accept the configuration
  *	die=ROLE	ends while it prepares it (instance 0)
  *	late=ROLE	accepts it 200 ms later
+ *	end=ROLE	accepts it, then ends instead of committing (instance 0,
+ *			once: a worker that is new to it commits)
  */
 
 #include <stdio.h>
@@ -28,6 +30,8 @@ struct double_ctx {
 	enum role	 role;
 	struct event	*timer;
 	uint32_t	 late_generation;
+	bool		 ran;		/* has seen RUN */
+	bool		 ends;		/* at the next COMMIT */
 };
 
 static void
@@ -83,6 +87,8 @@ double_prepare(void *ctx, uint32_t gen, struct str blob, struct err *err)
 		    role_name(d->role));
 	if (script_has(d, blob, "die") && worker_instance(d->w) == 0)
 		_exit(7);
+	d->ends = d->ran && worker_instance(d->w) == 0 &&
+	    script_has(d, blob, "end");
 	if (script_has(d, blob, "late")) {
 		d->late_generation = gen;
 		event_add(d->timer, &tv);
@@ -96,6 +102,8 @@ double_commit(void *ctx, uint32_t gen)
 {
 	const struct double_ctx *d = ctx;
 
+	if (d->ends)
+		_exit(8);
 	log_info("double commits", F_STR("role", role_name(d->role)),
 	    F_UINT("generation", gen));
 }
@@ -103,8 +111,9 @@ double_commit(void *ctx, uint32_t gen)
 static void
 double_run(void *ctx)
 {
-	const struct double_ctx *d = ctx;
+	struct double_ctx *d = ctx;
 
+	d->ran = true;
 	log_info("double runs", F_STR("role", role_name(d->role)));
 }
 

@@ -364,6 +364,37 @@ test_queued_reloads(void **state)
 	world_close(&w);
 }
 
+/* Each role ends at each step: before the decision and after it. */
+static void
+test_deaths_in_reload(void **state)
+{
+	static const enum role roles[] = { ROLE_STORAGE, ROLE_SCRAPE,
+	    ROLE_QUERY, ROLE_WEB };
+	struct answer a;
+	struct world w;
+	char script[64];
+
+	(void)state;
+	world_open(&w, "good.yml");
+	UNTIL(&w, all_run);
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		uint32_t generation = w.sup->generation;
+
+		snprintf(script, sizeof(script), "die=%s", role_name(roles[i]));
+		reload_as(&w, script, &a);
+		assert_false(a.ok);
+		assert_int_equal(w.sup->generation, generation);
+		snprintf(script, sizeof(script), "end=%s", role_name(roles[i]));
+		reload_as(&w, script, &a);
+		assert_true(a.ok);
+		assert_true(w.sup->generation > generation);
+		assert_int_equal(children_find(w.sup, roles[i], 0)->restarts, 2);
+		assert_int_equal(children_find(w.sup, roles[i], 0)->generation,
+		    w.sup->generation);
+	}
+	world_close(&w);
+}
+
 /*
  * Deaths, good and bad reloads in any order: each request is answered once,
  * and in the end everybody runs on the one generation in force.
@@ -417,6 +448,7 @@ main(void)
 		cmocka_unit_test(test_reloads),
 		cmocka_unit_test(test_abort_crosses_answer),
 		cmocka_unit_test(test_queued_reloads),
+		cmocka_unit_test(test_deaths_in_reload),
 		cmocka_unit_test(test_storm),
 	};
 
