@@ -26,6 +26,9 @@ const struct ctl_command ctl_commands[] = {
 	    "End one of them." },
 	{ { "promql", "format" }, "<query>", 1, 1, ctl_promql_format,
 	    "Print an expression in pretty form." },
+	{ { "tsdb", "convert-wal" }, "<storage.path> [none|snappy|zstd]", 1, 2,
+	    ctl_tsdb_convert_wal,
+	    "Rewrite LZ4 records of a stopped server's WAL (snappy)." },
 };
 const size_t ctl_n_commands = sizeof(ctl_commands) / sizeof(ctl_commands[0]);
 

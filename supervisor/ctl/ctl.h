@@ -67,5 +67,6 @@ int	 ctl_targets(struct ctl *c);
 int	 ctl_queries(struct ctl *c);
 int	 ctl_queries_kill(struct ctl *c);
 int	 ctl_promql_format(struct ctl *c);
+int	 ctl_tsdb_convert_wal(struct ctl *c);
 
 #endif

@@ -6,6 +6,7 @@ Where things are: BRAZIER_BUILD (build directory), PROMTOOL, and
 BRAZIER_CONFORMANCE; tests whose data or peer is missing are skipped.
 """
 
+import fcntl
 import json
 import math
 import os
@@ -144,3 +145,39 @@ def test_damaged_middle_then_promtool(tmp_path):
     got = samples(first.stdout)
     assert len(want) - 60 <= len(got) < len(want) and set(got) < set(want)
     assert samples(run(tool, "tsdb", "dump", tmp_path).stdout) == got
+
+
+@pytest.mark.parametrize("codec", ["none", "snappy"])
+def test_convert_wal(tmp_path, codec):
+    """What was written with LZ4 promtool reads after the conversion."""
+    tool = promtool()
+    ctl = BUILD / "brazierctl"
+    want = samples(run(WALTOOL, "write", tmp_path, "lz4", 4).stdout)
+    shutil.rmtree(tmp_path / "chunks_head")
+    lock = tmp_path / "lock"
+    lock.touch()
+    with open(lock, encoding="ascii") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        busy = subprocess.run([ctl, "tsdb", "convert-wal", tmp_path],
+                              capture_output=True, text=True, timeout=60)
+        assert busy.returncode == 1 and "lock DB directory" in busy.stderr
+    first = run(ctl, "-j", "tsdb", "convert-wal", tmp_path, codec)
+    assert json.loads(first.stdout)["converted"] >= 1
+    assert samples(run(tool, "tsdb", "dump", tmp_path).stdout) == want
+    assert samples(run(WALTOOL, "dump", tmp_path).stdout) == want
+    again = run(ctl, "tsdb", "convert-wal", tmp_path)
+    assert again.stdout.startswith("0 of ")
+
+
+def test_convert_wal_refuses_damage(tmp_path):
+    run(WALTOOL, "write", tmp_path, "lz4", 5)
+    segment = tmp_path / "wal" / "00000000"
+    raw = bytearray(segment.read_bytes())
+    raw[40000] ^= 0x10
+    segment.write_bytes(raw)
+    done = subprocess.run([BUILD / "brazierctl", "tsdb", "convert-wal",
+                           tmp_path], capture_output=True, text=True,
+                          timeout=60)
+    assert done.returncode == 1 and "segment 00000000 at" in done.stderr
+    assert segment.read_bytes() == raw
+    assert not list((tmp_path / "wal").glob("*.convert"))
