@@ -126,8 +126,6 @@ void	 head_set_ooo_window(struct head *h, int64_t window_ms);
  */
 uint32_t head_series(struct head *h, struct labels ls, bool *created,
 	    struct err *err);
-/* The same without making one: HEAD_NO_SLOT when unknown. */
-uint32_t head_series_find(const struct head *h, struct labels ls);
 uint64_t head_series_ref(const struct head *h, uint32_t slot);
 uint32_t head_n_slots(const struct head *h);
 /* {a="b", …} of a series appended to out; nothing for an unknown slot. */
@@ -204,12 +202,6 @@ size_t	 head_spill_list(struct head *h, struct head_full_chunk *out,
 /* It is in file at off, and every reader has been sent that file. */
 void	 head_spilled(struct head *h, const struct head_full_chunk *c,
 	    uint32_t file, uint32_t off);
-/*
- * Closes every open chunk, for a clean stop: all samples then lie in full
- * chunks. The head takes no more samples.
- */
-void	 head_close_chunks(struct head *h);
-
 /* --- readers' epochs --- */
 
 struct head_reader_slot;

@@ -342,12 +342,6 @@ head_series_lookup(const struct head *h, uint64_t hash, struct labels ls)
 	return HEAD_NO_SLOT;
 }
 
-uint32_t
-head_series_find(const struct head *h, struct labels ls)
-{
-	return head_series_lookup(h, labels_hash(ls), ls);
-}
-
 /* --- series --- */
 
 static int

@@ -73,14 +73,3 @@ head_spilled(struct head *h, const struct head_full_chunk *f, uint32_t file,
 	    h->full[h->full_at].index == f->index)
 		h->full_at++;
 }
-
-void
-head_close_chunks(struct head *h)
-{
-	for (uint32_t slot = 0; slot < h->n_slots; slot++) {
-		struct series_state *st = head_state(h, slot);
-
-		if (st->open != 0 && st->x.n_samples > 0)
-			head_seal_open(h, slot, st);
-	}
-}
