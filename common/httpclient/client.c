@@ -197,6 +197,7 @@ http_client_free(struct http_client *c)
 {
 	if (c == NULL)
 		return;
+	c->retired = false;
 	while (c->fetches != NULL)
 		http_fetch_cancel(c->fetches);
 	while (c->n_easies > 0)
@@ -211,6 +212,34 @@ http_client_free(struct http_client *c)
 	free(c->server_name);
 	free(c->proxy);
 	free(c);
+}
+
+static void
+free_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	http_client_free(arg);
+}
+
+/* Later, because this is called from within curl's loop. */
+void
+client_unused(struct http_client *c)
+{
+	struct timeval now = { 0, 0 };
+
+	event_base_once(c->loop->base, -1, EV_TIMEOUT, free_cb, c, &now);
+}
+
+void
+http_client_retire(struct http_client *c)
+{
+	if (c == NULL)
+		return;
+	if (c->fetches == NULL)
+		http_client_free(c);
+	else
+		c->retired = true;
 }
 
 CURL *

@@ -74,8 +74,10 @@ struct http_client_conf {
  */
 struct http_client *http_client_new(struct http_loop *l,
 	    const struct http_client_conf *conf, struct err *err);
-/* Its fetches end without their callback. */
+/* Its fetches end without their callback. Not from within a callback. */
 void	 http_client_free(struct http_client *c);
+/* Takes no new fetch; frees itself when those that run have ended. */
+void	 http_client_retire(struct http_client *c);
 
 struct http_header {
 	struct str	name;

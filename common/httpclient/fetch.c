@@ -53,6 +53,8 @@ fetch_free(struct http_fetch *f)
 		f->client->fetches = f->next;
 	if (f->next != NULL)
 		f->next->prev = f->prev;
+	if (f->client->retired && f->client->fetches == NULL)
+		client_unused(f->client);
 	http_buf_give(f->client->loop, &f->body);
 	if (f->auth_headers.p != NULL)
 		explicit_bzero(f->auth_headers.p, f->auth_headers.n);

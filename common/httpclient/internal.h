@@ -40,6 +40,7 @@ struct http_client {
 	bool			 insecure;
 	long			 tls_versions;	/* CURLOPT_SSLVERSION */
 	bool			 follow_redirects;
+	bool			 retired;
 };
 
 enum fetch_state {
@@ -92,6 +93,8 @@ void	 http_buf_give(struct http_loop *l, struct buf *b);
 
 /* Called when a transfer ended (client.c → fetch.c). */
 void	 fetch_on_end(struct http_fetch *f, CURLcode rc);
+/* The last fetch of a retired client is gone. */
+void	 client_unused(struct http_client *c);
 /* Applies the client's settings to the easy handle (client.c). */
 void	 client_apply(struct http_client *c, CURL *easy);
 CURL	*client_easy_take(struct http_client *c);

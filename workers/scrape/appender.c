@@ -152,8 +152,11 @@ appender_id_give(struct appender *a, uint32_t id)
 		a->retired = xrealloc(a->retired,
 		    a->cap_retired * sizeof(*a->retired));
 	}
-	/* the batch being made has next_seq, so it may still name the id */
-	a->retired[a->n_retired++] = (struct retired_id){ id, a->next_seq };
+	/* a batch being made will have next_seq, and may name the number */
+	a->retired[a->n_retired++] = (struct retired_id){ id,
+	    a->n_open > 0 ? a->next_seq : a->next_seq - 1 };
+	if (a->n_open == 0 && a->first == NULL)
+		release_retired(a, a->next_seq - 1);
 }
 
 static void
@@ -199,6 +202,7 @@ appender_batch(struct appender *a, struct loop *l, int64_t base_ms)
 	b->next = NULL;
 	b->loop = l;
 	loop_ref(l);
+	a->n_open++;
 	b->seq = 0;
 	b->base_ms = base_ms;
 	b->n = 0;
@@ -233,12 +237,6 @@ batch_add(struct batch *b, uint32_t id, int64_t t_ms, double v)
 	return true;
 }
 
-void
-appender_discard(struct appender *a, struct batch *b)
-{
-	batch_release(a, b);
-}
-
 /* The channel cannot take more: wait for the supervisor to renew it. */
 static void
 give_up_channel(struct appender *a, const struct err *err)
@@ -261,6 +259,7 @@ send_batch(struct appender *a, struct batch *b, uint32_t flags)
 void
 appender_submit(struct appender *a, struct batch *b)
 {
+	a->n_open--;
 	if (b->n == 0) {
 		batch_release(a, b);
 		return;

@@ -97,7 +97,7 @@ file_value(struct scrape *s, struct str path, const char *what,
 {
 	struct file_text *f = files_get(s, path);
 
-	files_refresh(s, f);
+	files_refresh(f);
 	if (f->read_ns == 0)
 		return err_set(err, ERR_UNAVAILABLE,
 		    "unable to read %s file: not read yet", what);

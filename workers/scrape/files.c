@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Contents of files that the configuration names: passwords, tokens,
- * certificates. The broker opens them; they are read again when a request
- * needs them and the last reading is a few seconds old, as the reference
- * reads them for every request.
+ * Files that the configuration names: passwords, tokens, certificates. This
+ * worker cannot open any; the broker hands descriptors. A text is kept for a
+ * few seconds, then asked for again when somebody uses it, so that a changed
+ * secret is taken up without a reload, as the reference does.
  */
 
 #include <errno.h>
@@ -11,24 +11,26 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/base/log.h"
 #include "common/base/vec.h"
 #include "ipc/broker.h"
 #include "workers/scrape/scrape.h"
 
 #define FRESH_NS	(5 * 1000000000LL)
-#define FILE_BYTES_MAX	(4u << 20)
+#define FILE_BYTES_MAX	(1u << 20)
 
+/* The whole file; -1 with err. */
 static int
-read_all(int fd, struct buf *out, struct err *err)
+read_all(int fd, int64_t size, struct buf *out, struct err *err)
 {
+	char *p;
 	ssize_t n;
-	char *to;
 
+	if (size < 0 || size > FILE_BYTES_MAX)
+		return err_set(err, ERR_LIMIT, "the file is too large");
 	for (;;) {
-		if ((to = buf_reserve(out, 4096)) == NULL)
-			return err_set(err, ERR_LIMIT, "file too large");
-		n = read(fd, to, 4096);
+		if ((p = buf_reserve(out, 4096)) == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		n = pread(fd, p, 4096, (off_t)out->n);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1)
@@ -36,56 +38,65 @@ read_all(int fd, struct buf *out, struct err *err)
 		if (n == 0)
 			return 0;
 		out->n += (size_t)n;
+		if (out->n > FILE_BYTES_MAX)
+			return err_set(err, ERR_LIMIT,
+			    "the file is too large");
 	}
 }
 
 static void
-on_opened(void *arg, int fd, int64_t size_bytes, int64_t mtime_ns,
+take_text(struct file_text *f, struct str text)
+{
+	if (secret_is_set(&f->text) &&
+	    str_eq(secret_reveal(&f->text), text))
+		return;
+	if (secret_set(&f->text, text) == -1)
+		fatal("out of memory for a file");
+	f->version++;
+}
+
+static void
+on_opened(void *arg, int fd, int64_t size, int64_t mtime_ns,
     const struct err *err)
 {
 	struct file_text *f = arg;
-	struct err e = ERR_INIT;
 	struct buf b;
 
-	(void)size_bytes;
 	(void)mtime_ns;
-	buf_init(&b, FILE_BYTES_MAX);
+	buf_init(&b, 0);
 	f->reading = false;
 	f->read_ns = mono_now().ns;
-	if (err != NULL)
-		e = *err;
-	else if (read_all(fd, &b, &e) == 0) {
-		struct str old = secret_reveal(&f->text);
-
-		if (!secret_is_set(&f->text) || !str_eq(old, buf_str(&b)))
-			f->changed = true;
-		if (secret_set(&f->text, buf_str(&b)) == -1)
-			err_set(&e, ERR_NOMEM, "out of memory");
-	}
-	f->err = e;
+	f->err = (struct err)ERR_INIT;
+	if (fd == -1)
+		f->err = *err;
+	else if (read_all(fd, size, &b, &f->err) == 0)
+		take_text(f, buf_str(&b));
 	if (fd != -1)
 		close(fd);
 	if (b.p != NULL)
 		explicit_bzero(b.p, b.n);
 	buf_clear(&b);
+	conf_on_file(f->s);
 }
 
 void
-files_refresh(struct scrape *s, struct file_text *f)
+files_refresh(struct file_text *f)
 {
-	struct err e = ERR_INIT;
+	struct err err = ERR_INIT;
 
-	if (f->reading || s->broker == NULL ||
-	    (f->read_ns != 0 && mono_now().ns - f->read_ns < FRESH_NS))
+	if (f->reading || (f->read_ns != 0 &&
+	    mono_now().ns - f->read_ns < FRESH_NS))
 		return;
-	if (broker_open(s->broker, str_c(f->path),
-	    "scrape: file named by http client settings", FILE_BYTES_MAX, 0,
-	    on_opened, f, &e) == -1) {
-		f->err = e;
-		f->read_ns = mono_now().ns;
+	if (f->s->broker == NULL)
+		err_set(&err, ERR_UNAVAILABLE, "no broker");
+	else if (broker_open(f->s->broker, str_c(f->path),
+	    "scrape: a file of the HTTP client settings", FILE_BYTES_MAX, 0,
+	    on_opened, f, &err) == 0) {
+		f->reading = true;
 		return;
 	}
-	f->reading = true;
+	f->err = err;
+	f->read_ns = mono_now().ns;
 }
 
 struct file_text *
@@ -99,11 +110,20 @@ files_get(struct scrape *s, struct str path)
 	f = xcalloc(1, sizeof(*f));
 	f->s = s;
 	if ((f->path = str_dup(path)) == NULL)
-		fatal("out of memory");
+		fatal("out of memory for a file");
 	f->next = s->files;
 	s->files = f;
-	files_refresh(s, f);
+	files_refresh(f);
 	return f;
+}
+
+bool
+files_are_read(const struct scrape *s)
+{
+	for (const struct file_text *f = s->files; f != NULL; f = f->next)
+		if (f->read_ns == 0)
+			return false;
+	return true;
 }
 
 void

@@ -74,6 +74,15 @@ set_options(struct main_ctx *c)
 	    worker_flag(w, "web.listen-address"));
 }
 
+/* A generation whose files have all been read. */
+static void
+on_prepared(struct scrape *s, uint32_t gen, const struct err *err)
+{
+	struct main_ctx *c = (struct main_ctx *)(void *)s;
+
+	worker_prepared(c->w, gen, err);
+}
+
 static int
 scrape_on_start(void *ctx, struct worker *w, struct err *err)
 {
@@ -83,6 +92,7 @@ scrape_on_start(void *ctx, struct worker *w, struct err *err)
 	c->w = w;
 	c->s.base = worker_base(w);
 	c->s.metrics = worker_metrics(w);
+	c->s.prepared = on_prepared;
 	set_options(c);
 	/* libcurl and OpenSSL read files of their own now or never */
 	http_client_setup();

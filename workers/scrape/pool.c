@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * One job: its settings, its HTTP client, its loops. A new configuration is
- * planned beside the old (pool_plan_make: everything that can fail) and then
- * applied, which cannot fail: both lists of targets are sorted by hash, one
- * walk tells which go on, which come and which go.
+ * A job's targets. A reload makes a plan beside the pool (target list,
+ * shard, keys that tell what changed); applying it merges two lists sorted
+ * by target hash: new targets get a loop, known ones go on, the rest ends.
  */
 
 #define LOG_COMPONENT "scrape manager"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,61 +15,87 @@
 #include "common/base/vec.h"
 #include "workers/scrape/scrape.h"
 
-#define SYSTEM_CA	"/etc/ssl/certs/ca-certificates.crt"
+/* The system's trusted roots, where Debian's ca-certificates puts them. */
+#define SYSTEM_ROOTS	"/etc/ssl/certs/ca-certificates.crt"
 
 /* --- plans --- */
 
+/* Hash of the job without what does not change label sets. */
+static uint64_t
+cache_key(const struct scrape_conf *conf)
+{
+	struct scrape_conf bare = *conf;
+	struct scrape_confs one = { .jobs = &bare, .n_jobs = 1 };
+	struct buf b;
+	uint64_t h;
+
+	bare.interval_ms = bare.timeout_ms = 0;
+	bare.sample_limit = 0;
+	bare.n_groups = 0;
+	http_conf_init(&bare.http);
+	buf_init(&b, 0);
+	scrape_confs_encode(&one, &b);
+	h = hash_xxh64(b.p, b.n);
+	buf_clear(&b);
+	return h;
+}
+
+static uint64_t
+http_key(const struct scrape_conf *conf)
+{
+	struct buf b;
+	uint64_t h;
+
+	buf_init(&b, 0);
+	http_conf_encode(&conf->http, &b);
+	h = hash_xxh64(b.p, b.n);
+	if (b.p != NULL)
+		explicit_bzero(b.p, b.n);
+	buf_clear(&b);
+	return h;
+}
+
 static void
-plan_drop(struct pool_plan *plan, const struct scrape_conf *conf,
+plan_add_dropped(struct scrape *s, struct pool_plan *plan,
     struct labels discovered)
 {
+	uint64_t keep = plan->conf->keep_dropped_targets;
+
+	/* each is counted by one worker */
+	if (labels_hash(discovered) % s->opt.n_instances != s->opt.instance)
+		return;
 	plan->dropped_total++;
-	if (conf->keep_dropped_targets != 0 &&
-	    plan->n_dropped >= conf->keep_dropped_targets)
+	if (keep != 0 && plan->n_dropped >= keep)
 		return;
 	if (vec_grow(&plan->dropped, &plan->cap_dropped, plan->n_dropped + 1,
 	    sizeof(*plan->dropped)) == -1)
-		fatal("out of memory for dropped targets");
+		fatal("out of memory for targets");
 	plan->dropped[plan->n_dropped++] = discovered;
 }
 
-static bool
-is_ours(const struct scrape *s, uint64_t hash)
-{
-	return s->opt.n_instances < 2 ||
-	    hash % s->opt.n_instances == s->opt.instance;
-}
-
 static void
-plan_address(struct scrape *s, struct pool_plan *plan,
-    const struct target_group *g, struct str address)
+plan_add(struct scrape *s, struct pool_plan *plan, struct str address,
+    const struct target_group *group, size_t index)
 {
-	struct labels discovered = { NULL, 0 };
-	struct err e = ERR_INIT;
+	struct err err = ERR_INIT;
+	struct labels discovered;
 	struct target *t;
 
-	if (target_new(plan->conf, address, g, &t, &plan->dropped_arena,
-	    &discovered, &e) == -1) {
+	if (target_new(plan->conf, address, group, &t, &plan->dropped_arena,
+	    &discovered, &err) == -1) {
+		err_wrap(&err, "instance %zu in group %.*s", index,
+		    STR_ARG(group->source));
+		log_error("Creating target failed",
+		    F_STRN("scrape_pool", plan->conf->job_name), F_ERR(&err));
 		plan->n_failed++;
-		/* one worker tells, not each of them */
-		if (s->opt.instance == 0)
-			log_error("Creating target failed",
-			    F_STRN("scrape_pool", plan->conf->job_name),
-			    F_STRN("address", address), F_ERR(&e));
 		return;
 	}
 	if (t == NULL) {
-		if (is_ours(s, labels_hash(discovered)))
-			plan_drop(plan, plan->conf, discovered);
-		return;
-	}
-	plan->n_all++;
-	if (!is_ours(s, t->hash)) {
-		target_free(t);
+		plan_add_dropped(s, plan, discovered);
 		return;
 	}
 	if (vec_grow(&plan->targets, &plan->cap, plan->n + 1,
-	    sizeof(*plan->targets)) == -1)
+	    sizeof(struct target *)) == -1)
 		fatal("out of memory for targets");
 	plan->targets[plan->n++] = t;
 }
@@ -79,62 +103,93 @@ plan_address(struct scrape *s, struct pool_plan *plan,
 static int
 by_hash(const void *a, const void *b)
 {
-	const struct target *x = *(struct target *const *)a;
-	const struct target *y = *(struct target *const *)b;
+	const struct target *x, *y;
 
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
 	return (x->hash > y->hash) - (x->hash < y->hash);
 }
 
-/* Equal labels and URL: one target. */
+/* Sorts, drops duplicates, keeps this worker's share. */
 static void
-plan_unique(struct pool_plan *plan)
+plan_shard(struct scrape *s, struct pool_plan *plan)
 {
-	size_t i, n = 0;
+	uint64_t last = 0;
+	size_t n = 0;
 
-	if (plan->n > 1)
-		qsort(plan->targets, plan->n, sizeof(*plan->targets), by_hash);
-	for (i = 0; i < plan->n; i++) {
-		if (n > 0 && plan->targets[n - 1]->hash ==
-		    plan->targets[i]->hash) {
-			target_free(plan->targets[i]);
-			plan->n_all--;
-		} else
-			plan->targets[n++] = plan->targets[i];
+	if (plan->n > 0)
+		qsort(plan->targets, plan->n, sizeof(struct target *),
+		    by_hash);
+	for (size_t i = 0; i < plan->n; i++) {
+		struct target *t = plan->targets[i];
+
+		if (plan->n_all > 0 && t->hash == last) {
+			target_free(t);
+			continue;
+		}
+		plan->n_all++;
+		last = t->hash;
+		if (t->hash % s->opt.n_instances != s->opt.instance) {
+			target_free(t);
+			continue;
+		}
+		plan->wants_roots |= str_has_prefix(t->url,
+		    STR_LIT("https:"));
+		plan->targets[n++] = t;
 	}
 	plan->n = n;
 }
 
-int
-pool_plan_make(struct scrape *s, struct scrape_conf *conf,
-    struct pool_plan *plan, struct err *err)
+static void
+want_file(struct scrape *s, struct str path)
 {
-	bool https = false;
-	size_t i, k;
+	if (path.n != 0)
+		(void)files_get(s, path);
+}
 
-	(void)err;
+/* Starts reading what scrapes will need. */
+static void
+plan_want_files(struct scrape *s, const struct pool_plan *plan)
+{
+	const struct http_conf *h = &plan->conf->http;
+
+	want_file(s, h->username_file);
+	want_file(s, h->password_file);
+	want_file(s, h->credentials_file);
+	want_file(s, h->tls.ca_file);
+	want_file(s, h->tls.cert_file);
+	want_file(s, h->tls.key_file);
+	for (size_t i = 0; i < h->n_headers; i++)
+		for (size_t k = 0; k < h->headers[i].files.n; k++)
+			want_file(s, h->headers[i].files.s[k]);
+	if (plan->wants_roots && h->tls.ca.n == 0 && h->tls.ca_file.n == 0)
+		want_file(s, STR_LIT(SYSTEM_ROOTS));
+}
+
+void
+pool_plan_make(struct scrape *s, struct scrape_conf *conf,
+    struct pool_plan *plan)
+{
+	mono_time start = mono_now();
+
 	memset(plan, 0, sizeof(*plan));
 	plan->conf = conf;
 	arena_init(&plan->dropped_arena, 0);
-	for (i = 0; i < conf->n_groups; i++)
-		for (k = 0; k < conf->groups[i].targets.n; k++)
-			plan_address(s, plan, &conf->groups[i],
-			    conf->groups[i].targets.s[k]);
-	plan_unique(plan);
-	for (i = 0; i < plan->n && !https; i++)
-		https = str_has_prefix(plan->targets[i]->url,
-		    STR_LIT("https:"));
-	/* a client without https needs no roots: another client */
-	plan->http_key = conf->key ^ (https ? 1 : 0);
-	plan->cache_key = conf->key;
-	return 0;
+	for (size_t i = 0; i < conf->n_groups; i++)
+		for (size_t k = 0; k < conf->groups[i].targets.n; k++)
+			plan_add(s, plan, conf->groups[i].targets.s[k],
+			    &conf->groups[i], k);
+	plan_shard(s, plan);
+	plan->http_key = http_key(conf);
+	plan->cache_key = cache_key(conf);
+	plan_want_files(s, plan);
+	plan->took_ns = mono_sub_ns(mono_now(), start);
 }
 
 void
 pool_plan_clear(struct pool_plan *plan)
 {
-	size_t i;
-
-	for (i = 0; i < plan->n; i++)
+	for (size_t i = 0; i < plan->n; i++)
 		target_free(plan->targets[i]);
 	free(plan->targets);
 	free(plan->dropped);
@@ -142,147 +197,112 @@ pool_plan_clear(struct pool_plan *plan)
 	memset(plan, 0, sizeof(*plan));
 }
 
-/* --- the client --- */
+/* --- the HTTP client --- */
 
-static bool
-has_https(const struct pool *p)
-{
-	size_t i;
-
-	for (i = 0; i < p->n_loops; i++)
-		if (str_has_prefix(p->loops[i]->target->url,
-		    STR_LIT("https:")))
-			return true;
-	return false;
-}
-
-/* The text of a file; NULL-pointer string while it cannot be used. */
-static struct str
-file_pem(struct pool *p, struct file_text *f, const char *what)
-{
-	if (f->read_ns == 0) {
-		err_set(&p->client_err, ERR_UNAVAILABLE,
-		    "unable to load specified %s %s: not read yet", what,
-		    f->path);
-		return str_from(NULL, 0);
-	}
-	if (f->err.kind != ERR_NONE) {
-		p->client_err = f->err;
-		err_wrap(&p->client_err, "unable to load specified %s", what);
-		return str_from(NULL, 0);
-	}
-	f->changed = false;
-	return secret_reveal(&f->text);
-}
-
+/* Text of a setting that stands in the configuration or in a file. */
 static int
-client_tls(struct pool *p, struct http_client_conf *c)
+tls_text(struct scrape *s, struct str text, struct str file,
+    const char *what, struct str *out, uint64_t *versions, struct err *err)
 {
-	const struct tls_conf *t = &p->conf->http.tls;
+	struct file_text *f;
 
-	if (t->has_ref)
-		return err_set(&p->client_err, ERR_BAD_DATA,
-		    "cannot use secret ref without manager");
-	c->ca_pem = t->ca;
-	c->cert_pem = t->cert;
-	c->key_pem = secret_reveal(&t->key);
-	if (p->ca != NULL &&
-	    (c->ca_pem = file_pem(p, p->ca, "CA cert")).p == NULL)
-		return -1;
-	if (p->cert != NULL && (c->cert_pem = file_pem(p, p->cert,
-	    "client cert")).p == NULL)
-		return -1;
-	if (p->key != NULL && (c->key_pem = file_pem(p, p->key,
-	    "client key")).p == NULL)
-		return -1;
-	c->server_name = t->server_name;
-	c->insecure = t->insecure_skip_verify;
-	c->tls_min = (int)t->min_version;
-	c->tls_max = (int)t->max_version;
+	*out = text;
+	if (file.n == 0)
+		return 0;
+	f = files_get(s, file);
+	files_refresh(f);
+	*versions += f->version;
+	if (f->err.kind != ERR_NONE) {
+		*err = f->err;
+		return err_wrap(err, "unable to read %s", what);
+	}
+	*out = secret_reveal(&f->text);
 	return 0;
 }
 
-/* Which files the client is made of. */
-static void
-client_files(struct pool *p)
+/* Sum of the files' versions: it rises when one of them changes. */
+static int
+client_conf(struct scrape *s, const struct http_conf *h, bool wants_roots,
+    struct http_client_conf *out, uint64_t *versions, struct err *err)
 {
-	const struct tls_conf *t = &p->conf->http.tls;
+	struct err ignored = ERR_INIT;
 
-	p->ca = p->cert = p->key = NULL;
-	if (t->ca_file.n != 0)
-		p->ca = files_get(p->s, t->ca_file);
-	else if (t->ca.n == 0 && !t->insecure_skip_verify && has_https(p))
-		p->ca = files_get(p->s, STR_LIT(SYSTEM_CA));
-	if (t->cert_file.n != 0)
-		p->cert = files_get(p->s, t->cert_file);
-	if (t->key_file.n != 0)
-		p->key = files_get(p->s, t->key_file);
+	*versions = 0;
+	memset(out, 0, sizeof(*out));
+	if (h->tls.has_ref)
+		return err_set(err, ERR_BAD_DATA,
+		    "cannot use secret ref without manager");
+	if (tls_text(s, h->tls.ca, h->tls.ca_file, "CA cert", &out->ca_pem,
+	    versions, err) == -1 ||
+	    tls_text(s, h->tls.cert, h->tls.cert_file, "client cert",
+	    &out->cert_pem, versions, err) == -1 ||
+	    tls_text(s, secret_reveal(&h->tls.key), h->tls.key_file,
+	    "client key", &out->key_pem, versions, err) == -1)
+		return -1;
+	/* without a bundle no https server is trusted: it says so */
+	if (wants_roots && out->ca_pem.n == 0 && tls_text(s, STR_EMPTY,
+	    STR_LIT(SYSTEM_ROOTS), "roots", &out->ca_pem, versions,
+	    &ignored) == -1)
+		log_warn("The system's CA certificates cannot be read",
+		    F_ERR(&ignored));
+	out->server_name = h->tls.server_name;
+	out->insecure = h->tls.insecure_skip_verify;
+	out->tls_min = (int)h->tls.min_version;
+	out->tls_max = (int)h->tls.max_version;
+	out->follow_redirects = h->follow_redirects;
+	return 0;
 }
 
-/*
- * Ends the client; loops that were asking ask again, so that a new
- * certificate or setting costs no scrape.
- */
-static void
-drop_client(struct pool *p, bool ask_again)
+int
+pool_plan_check(struct scrape *s, const struct pool_plan *plan,
+    struct err *err)
 {
-	struct http_client *old = p->client;
-	size_t i;
+	struct http_client_conf conf;
+	struct http_client *c;
+	uint64_t versions;
 
-	if (old == NULL)
-		return;
-	p->client = NULL;
-	for (i = 0; i < p->n_loops; i++) {
-		struct loop *l = p->loops[i];
-
-		if (l->fetch == NULL)
-			continue;
-		fetch_cancel(l);
-		if (ask_again)
-			loop_ask_again(l);
-	}
-	http_client_free(old);
-}
-
-static bool
-files_changed(struct pool *p)
-{
-	struct file_text *all[] = { p->ca, p->cert, p->key };
-	bool changed = false;
-	size_t i;
-
-	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		if (all[i] == NULL)
-			continue;
-		files_refresh(p->s, all[i]);
-		changed |= all[i]->changed;
-	}
-	return changed;
+	if (client_conf(s, &plan->conf->http, plan->wants_roots, &conf,
+	    &versions, err) == -1)
+		goto fail;
+	if (conf.ca_pem.n == 0 && conf.cert_pem.n == 0)
+		return 0;
+	if ((c = http_client_new(s->http, &conf, err)) == NULL)
+		goto fail;
+	http_client_free(c);
+	return 0;
+fail:
+	return err_wrap(err, "error creating HTTP client for scrape pool %.*s",
+	    STR_ARG(plan->conf->job_name));
 }
 
 struct http_client *
 pool_client(struct pool *p)
 {
-	struct http_client_conf c = { .follow_redirects =
-	    p->conf->http.follow_redirects };
+	struct http_client_conf conf;
+	struct http_client *c;
+	uint64_t versions;
 
-	if (files_changed(p))
-		drop_client(p, true);
-	if (p->client != NULL)
-		return p->client;
+	p->client_err = (struct err)ERR_INIT;
 	if (p->conf->http.proxy.url.n != 0 ||
 	    p->conf->http.proxy.from_environment) {
 		err_set(&p->client_err, ERR_UNAVAILABLE,
 		    "proxies are not supported for scraping yet");
 		return NULL;
 	}
-	client_files(p);
-	if (client_tls(p, &c) == 0)
-		p->client = http_client_new(p->s->http, &c, &p->client_err);
-	return p->client;
+	if (client_conf(p->s, &p->conf->http, p->wants_roots, &conf,
+	    &versions, &p->client_err) == -1)
+		return NULL;
+	if (p->client != NULL && versions == p->client_files)
+		return p->client;
+	if ((c = http_client_new(p->s->http, &conf, &p->client_err)) == NULL)
+		return NULL;
+	http_client_retire(p->client);
+	p->client = c;
+	p->client_files = versions;
+	return c;
 }
 
-/* --- metrics --- */
+/* --- pools --- */
 
 static char *
 job_label(const struct pool *p)
@@ -293,7 +313,7 @@ job_label(const struct pool *p)
 	metrics_label(&b, "scrape_job", p->conf->job_name);
 	buf_add_byte(&b, 0);
 	if (buf_failed(&b))
-		fatal("out of memory");
+		fatal("out of memory for a pool");
 	return b.p;
 }
 
@@ -301,163 +321,146 @@ static void
 open_metrics(struct pool *p)
 {
 	struct metrics *m = p->s->metrics;
-	char *label = job_label(p);
+	char *job = job_label(p);
 
-	p->m.sync_total = metrics_get(m, METRIC_POOL_SYNCS, label);
-	p->m.sync_failed = metrics_get(m, METRIC_TARGET_SYNC_FAILED, label);
-	p->m.targets = metrics_get(m, METRIC_POOL_TARGETS, label);
-	p->m.target_limit = metrics_get(m, METRIC_POOL_TARGET_LIMIT, label);
-	p->m.metadata_entries = metrics_get(m, METRIC_TARGET_METADATA_ENTRIES,
-	    label);
+	p->m.sync_total = metrics_get(m, METRIC_POOL_SYNCS, job);
+	p->m.sync_failed = metrics_get(m, METRIC_TARGET_SYNC_FAILED, job);
+	p->m.targets = metrics_get(m, METRIC_POOL_TARGETS, job);
+	p->m.target_limit = metrics_get(m, METRIC_POOL_TARGET_LIMIT, job);
+	p->m.metadata_entries = metrics_get(m,
+	    METRIC_TARGET_METADATA_ENTRIES, job);
 	p->m.metadata_bytes = metrics_get(m, METRIC_TARGET_METADATA_BYTES,
-	    label);
-	p->m.sync_length = metrics_summary(m, METRIC_TARGET_SYNC_LENGTH,
-	    label);
-	free(label);
+	    job);
+	p->m.sync_length = metrics_summary(m, METRIC_TARGET_SYNC_LENGTH, job);
+	free(job);
 }
 
 static void
 drop_metrics(struct pool *p)
 {
-	static const enum metrics_family all[] = { METRIC_POOL_SYNCS,
-	    METRIC_TARGET_SYNC_FAILED, METRIC_POOL_TARGETS,
-	    METRIC_POOL_TARGET_LIMIT, METRIC_TARGET_METADATA_ENTRIES,
-	    METRIC_TARGET_METADATA_BYTES, METRIC_TARGET_SYNC_LENGTH };
-	char *label = job_label(p);
-	size_t i;
+	static const enum metrics_family families[] = {
+		METRIC_POOL_SYNCS, METRIC_TARGET_SYNC_FAILED,
+		METRIC_POOL_TARGETS, METRIC_POOL_TARGET_LIMIT,
+		METRIC_TARGET_METADATA_ENTRIES, METRIC_TARGET_METADATA_BYTES,
+		METRIC_TARGET_SYNC_LENGTH
+	};
+	char *job = job_label(p);
 
-	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		metrics_drop(p->s->metrics, all[i], label);
-	free(label);
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+		metrics_drop(p->s->metrics, families[i], job);
+	free(job);
 }
 
-/* --- pools --- */
-
-/* Takes over what the plan holds but its targets. */
+/* The two sorted lists become one; targets are taken out of the plan. */
 static void
-take_plan(struct pool *p, struct pool_plan *plan)
+merge(struct pool *p, struct pool_plan *plan, bool keep_caches)
 {
-	p->conf = plan->conf;
-	p->cache_key = plan->cache_key;
-	p->http_key = plan->http_key;
+	struct loop **next = xcalloc(plan->n + 1, sizeof(struct loop *));
+	size_t i = 0, k;
+
+	for (k = 0; k < plan->n; k++) {
+		struct target *t = plan->targets[k];
+
+		while (i < p->n_loops && p->loops[i]->target->hash < t->hash)
+			loop_end(p->loops[i++], false);
+		if (i < p->n_loops && p->loops[i]->target->hash == t->hash) {
+			if (keep_caches) {
+				next[k] = p->loops[i++];
+				loop_update(next[k], t);
+				continue;
+			}
+			loop_end(p->loops[i++], false);
+		}
+		next[k] = loop_new(p, t);
+	}
+	while (i < p->n_loops)
+		loop_end(p->loops[i++], false);
+	free(p->loops);
+	p->loops = next;
+	p->n_loops = plan->n;
+	plan->n = 0;
+}
+
+static void
+take_dropped(struct pool *p, struct pool_plan *plan)
+{
 	arena_clear(&p->dropped_arena);
 	free(p->dropped);
 	p->dropped_arena = plan->dropped_arena;
 	p->dropped = plan->dropped;
 	p->n_dropped = plan->n_dropped;
 	p->dropped_total = plan->dropped_total;
-	plan->dropped = NULL;
 	arena_init(&plan->dropped_arena, 0);
+	plan->dropped = NULL;
+}
+
+static void
+check_target_limit(struct pool *p, size_t n_all)
+{
+	p->limit_err = (struct err)ERR_INIT;
+	if (p->conf->target_limit == 0 || n_all <= p->conf->target_limit)
+		return;
+	metrics_inc(p->s->m.target_limit_hit);
+	err_set(&p->limit_err, ERR_LIMIT, "target_limit exceeded (number of "
+	    "targets: %zu, limit: %llu)", n_all,
+	    (unsigned long long)p->conf->target_limit);
+}
+
+void
+pool_apply(struct pool *p, struct pool_plan *plan)
+{
+	mono_time start = mono_now();
+	bool keep = plan->cache_key == p->cache_key;
+
+	p->conf = plan->conf;
 	free(p->accept);
 	p->accept = fetch_accept_header(p->conf);
-	p->limit_err.kind = ERR_NONE;
-	if (p->conf->target_limit != 0 &&
-	    plan->n_all > p->conf->target_limit) {
-		err_set(&p->limit_err, ERR_LIMIT, "target_limit exceeded "
-		    "(number of targets: %zu, limit: %llu)", plan->n_all,
-		    (unsigned long long)p->conf->target_limit);
-		metrics_inc(p->s->m.target_limit_hit);
+	if (plan->http_key != p->http_key) {
+		/* what is under way ends with the settings it began with */
+		http_client_retire(p->client);
+		p->client = NULL;
 	}
-	metrics_set(p->m.target_limit, (double)p->conf->target_limit);
-	metrics_add(p->m.sync_failed, (double)plan->n_failed);
+	p->wants_roots |= plan->wants_roots;
+	p->http_key = plan->http_key;
+	p->cache_key = plan->cache_key;
+	merge(p, plan, keep);
+	take_dropped(p, plan);
+	check_target_limit(p, plan->n_all);
 	metrics_inc(p->m.sync_total);
-}
-
-/* A target that is new here; one that is just ending goes on instead. */
-static struct loop *
-adopt(struct pool *p, struct target *t)
-{
-	struct loop *l = loop_revive(p, t);
-
-	if (l == NULL)
-		l = loop_new(p, t);
-	if (p->s->running)
-		loop_start(l);
-	return l;
-}
-
-/* One walk over both sorted lists. */
-static void
-sync_targets(struct pool *p, struct pool_plan *plan)
-{
-	struct loop **now = xcalloc(plan->n, sizeof(*now)), **old = p->loops;
-	size_t i, k = 0, n_old = p->n_loops;
-
-	/* what goes must not hold the place of what comes */
-	p->loops = now;
-	p->n_loops = 0;
-	for (i = 0; i < plan->n; i++) {
-		struct target *t = plan->targets[i];
-
-		for (; k < n_old && old[k]->target->hash < t->hash; k++)
-			loop_end(old[k], false);
-		if (k < n_old && old[k]->target->hash == t->hash) {
-			now[i] = old[k++];
-			loop_update(now[i], t);
-		} else
-			now[i] = adopt(p, t);
-		p->n_loops = i + 1;
-	}
-	for (; k < n_old; k++)
-		loop_end(old[k], false);
-	free(old);
-	plan->n = 0;
+	metrics_add(p->m.sync_failed, (double)plan->n_failed);
 	metrics_set(p->m.targets, (double)p->n_loops);
+	metrics_set(p->m.target_limit, p->s->opt.instance == 0 ?
+	    (double)p->conf->target_limit : 0);
+	metrics_summary_observe(p->m.sync_length, (double)(plan->took_ns +
+	    mono_sub_ns(mono_now(), start)) / 1e9);
 }
 
 struct pool *
 pool_new(struct scrape *s, struct pool_plan *plan)
 {
 	struct pool *p = xcalloc(1, sizeof(*p));
-	int64_t began = mono_now().ns;
 
 	p->s = s;
 	p->conf = plan->conf;
 	arena_init(&p->dropped_arena, 0);
+	p->http_key = plan->http_key;
+	p->cache_key = plan->cache_key;
 	open_metrics(p);
-	take_plan(p, plan);
-	sync_targets(p, plan);
 	metrics_inc(s->m.pools);
-	metrics_summary_observe(p->m.sync_length,
-	    (double)(mono_now().ns - began) / 1e9);
+	pool_apply(p, plan);
 	return p;
-}
-
-void
-pool_apply(struct pool *p, struct pool_plan *plan)
-{
-	bool new_client = p->http_key != plan->http_key;
-	bool new_cache = p->cache_key != plan->cache_key;
-	int64_t began = mono_now().ns;
-	size_t i;
-
-	if (new_cache) {
-		/* other relabelling: lines mean other series now */
-		for (i = 0; i < p->n_loops; i++)
-			loop_forget_lines(p->loops[i]);
-		metrics_inc(p->s->m.reloads);
-	}
-	take_plan(p, plan);
-	sync_targets(p, plan);
-	if (new_client)
-		drop_client(p, true);
-	metrics_summary_observe(p->m.sync_length,
-	    (double)(mono_now().ns - began) / 1e9);
 }
 
 void
 pool_free(struct pool *p, bool at_once)
 {
-	size_t i;
-
-	for (i = 0; i < p->n_loops; i++)
+	for (size_t i = 0; i < p->n_loops; i++)
 		loop_end(p->loops[i], at_once);
-	p->n_loops = 0;
-	drop_client(p, false);
 	drop_metrics(p);
+	http_client_free(p->client);
+	arena_clear(&p->dropped_arena);
 	free(p->loops);
 	free(p->dropped);
-	arena_clear(&p->dropped_arena);
 	free(p->accept);
 	free(p);
 }

@@ -51,20 +51,25 @@ scrape_init(struct scrape *s)
 	labels_builder_init(&s->builder);
 }
 
+/* Pools and what is ending, without markers. */
 static void
-end_ending(struct scrape *s)
+end_loops(struct scrape *s)
 {
-	struct loop *l;
-
-	while ((l = s->ending) != NULL)
-		loop_end_now(l);
+	s->running = false;
+	for (size_t i = 0; i < s->n_pools; i++)
+		pool_free(s->pools[i], true);
+	free(s->pools);
+	s->pools = NULL;
+	s->n_pools = 0;
+	while (s->ending != NULL)
+		loop_end(s->ending, true);
 }
 
 void
 scrape_clear(struct scrape *s)
 {
+	end_loops(s);
 	conf_clear(s);
-	end_ending(s);
 	appender_clear(&s->appender);
 	resolver_clear(&s->resolver);
 	files_clear(s);
@@ -80,7 +85,7 @@ scrape_run(struct scrape *s)
 {
 	size_t i, k;
 
-	if (s->running)
+	if (s->running || s->stopping)
 		return;
 	s->running = true;
 	for (i = 0; i < s->n_pools; i++)
@@ -98,6 +103,5 @@ void
 scrape_stop(struct scrape *s)
 {
 	s->stopping = true;
-	conf_clear(s);
-	end_ending(s);
+	end_loops(s);
 }

@@ -68,6 +68,7 @@ struct appender {
 	struct append_series	 series;
 	uint64_t		 next_seq;
 	struct batch		*first, *last;	/* not acknowledged, in order */
+	size_t			 n_open;	/* being made */
 	struct batch		*spare;
 	size_t			 n_spare;
 	size_t			 n_pending;
@@ -111,7 +112,6 @@ struct batch *appender_batch(struct appender *a, struct loop *l,
 bool	 batch_add(struct batch *b, uint32_t id, int64_t t_ms, double v);
 /* Takes the batch over; an empty one is thrown away. */
 void	 appender_submit(struct appender *a, struct batch *b);
-void	 appender_discard(struct appender *a, struct batch *b);
 
 /* --- resolver.c --- */
 
@@ -136,7 +136,6 @@ void	 resolver_forget(struct resolver *r, struct http_fetch *f);
 
 /* --- files.c: contents of files named by the configuration --- */
 
-/* Reads all files of the new generation; done(ctx) when all have answered. */
 struct file_text {
 	struct file_text *next;
 	struct scrape	*s;
@@ -144,13 +143,15 @@ struct file_text {
 	struct secret	 text;		/* as read */
 	struct err	 err;		/* of the last read, kind NONE = good */
 	int64_t		 read_ns;	/* monotonic; 0 = never */
+	uint64_t	 version;	/* rises when the text changes */
 	bool		 reading;
-	bool		 changed;	/* since the pool's client was made */
 };
 
+/* Never NULL; lives until files_clear. Its first reading is started. */
 struct file_text *files_get(struct scrape *s, struct str path);
 /* Asks the broker again if the text is older than a few seconds. */
-void	 files_refresh(struct scrape *s, struct file_text *f);
+void	 files_refresh(struct file_text *f);
+bool	 files_are_read(const struct scrape *s);
 void	 files_clear(struct scrape *s);
 
 /* --- target.c --- */
@@ -193,6 +194,7 @@ struct pool {
 	struct scrape_conf	*conf;		/* in its generation */
 	struct http_client	*client;
 	struct err		 client_err;	/* why there is none */
+	uint64_t		 client_files;	/* versions it was made of */
 	uint64_t		 http_key;
 	uint64_t		 cache_key;	/* equal: caches stay good */
 	struct loop		**loops;	/* sorted by target hash */
@@ -202,7 +204,7 @@ struct pool {
 	size_t			 n_dropped, cap_dropped;	/* kept ones */
 	uint64_t		 dropped_total;
 	struct err		 limit_err;	/* target_limit; NONE = good */
-	struct file_text	*ca, *cert, *key;
+	bool			 wants_roots;	/* some target is https */
 	struct pool_metrics	 m;
 	char			*accept;
 };
@@ -219,10 +221,16 @@ struct pool_plan {
 	uint64_t		 dropped_total;
 	uint64_t		 n_failed;
 	uint64_t		 http_key, cache_key;
+	bool			 wants_roots;
+	int64_t			 took_ns;
 };
 
-int	 pool_plan_make(struct scrape *s, struct scrape_conf *conf,
-	    struct pool_plan *plan, struct err *err);
+/* Targets, shards and keys; asks for the files the job names. */
+void	 pool_plan_make(struct scrape *s, struct scrape_conf *conf,
+	    struct pool_plan *plan);
+/* With all files read: can its HTTP client be made? */
+int	 pool_plan_check(struct scrape *s, const struct pool_plan *plan,
+	    struct err *err);
 void	 pool_plan_clear(struct pool_plan *plan);
 struct pool *pool_new(struct scrape *s, struct pool_plan *plan);
 /* Gives the pool its new configuration; unchanged targets go on. */
@@ -281,14 +289,6 @@ void	 loop_start(struct loop *l);
 void	 loop_update(struct loop *l, struct target *t);
 /* The target is gone. */
 void	 loop_end(struct loop *l, bool at_once);
-/* One that is ending, without its markers (stop). */
-void	 loop_end_now(struct loop *l);
-/* The target is back before its loop has ended: NULL if there is none. */
-struct loop *loop_revive(struct pool *p, struct target *t);
-/* Its fetch was cancelled for a new client: scrape again at once. */
-void	 loop_ask_again(struct loop *l);
-/* The job's settings are others now: no cached line is good any more. */
-void	 loop_forget_lines(struct loop *l);
 void	 loop_ref(struct loop *l);
 void	 loop_unref(struct loop *l);
 /* From fetch.c: the scrape has ended; one of body, err. */
@@ -346,10 +346,14 @@ struct generation {
 	uint32_t		 number;
 	struct scrape_confs	 confs;
 	struct pool_plan	*plans;		/* until the commit */
+	bool			 waiting;	/* for files */
 };
 
+/* As worker_role.prepare: 0, -1, or 1 when s->prepared will be called. */
 int	 conf_prepare(struct scrape *s, uint32_t gen, struct str blob,
 	    struct err *err);
+/* From files.c: some file has been read. */
+void	 conf_on_file(struct scrape *s);
 void	 conf_commit(struct scrape *s, uint32_t gen);
 void	 conf_abort(struct scrape *s, uint32_t gen);
 void	 conf_clear(struct scrape *s);
@@ -382,7 +386,10 @@ struct scrape {
 	struct metrics		*metrics;
 	struct scrape_options	 opt;
 	struct http_loop	*http;
-	struct broker		*broker;	/* NULL in tests */
+	struct broker		*broker;	/* NULL in tests: no files */
+	/* answer to a prepare that waited; err NULL = accepted */
+	void			(*prepared)(struct scrape *s, uint32_t gen,
+				    const struct err *err);
 	struct appender		 appender;
 	struct resolver		 resolver;
 	struct file_text	*files;
@@ -406,9 +413,8 @@ struct scrape {
 void	 scrape_init(struct scrape *s);
 void	 scrape_clear(struct scrape *s);
 void	 scrape_run(struct scrape *s);
-/* Ends all loops; see scrape_is_drained. */
+/* Ends all loops without stale markers; see scrape_is_drained. */
 void	 scrape_stop(struct scrape *s);
-/* Nothing waits for storage any more. */
 bool	 scrape_is_drained(const struct scrape *s);
 
 #endif
