@@ -425,6 +425,14 @@ check_k(struct aggr_k *x)
 	return 1;
 }
 
+static int
+discard_sink(void *ctx, struct pseries *s)
+{
+	(void)ctx;
+	(void)s;
+	return 0;
+}
+
 static void
 clear(struct aggr_k *x)
 {
@@ -451,6 +459,7 @@ eval_aggregate_k(struct evaluator *ev, struct promql_expr *e,
 	    .sink = sink, .ctx = ctx };
 	bool top = x.op == PROMQL_AGG_TOPK || x.op == PROMQL_AGG_BOTTOMK;
 	struct pbuf b;
+	struct err bad = ERR_INIT;
 	int rc = -1;
 
 	arena_init(&x.mem, 0);
@@ -459,11 +468,20 @@ eval_aggregate_k(struct evaluator *ev, struct promql_expr *e,
 	if (x.param == NULL)
 		(void)q_nomem(ev->q);
 	else if (grouping_init(&x.grouping, ev->q, e, NULL) == 0 &&
-	    eval_scalar(ev, e->agg.param, x.param) == 0)
+	    eval_scalar(ev, e->agg.param, x.param) == 0) {
 		rc = check_k(&x);
-	if (rc == 1)
-		rc = eval_push(ev, e->agg.expr, top ? top_sink : limit_sink,
-		    &x);
+		/* what is wrong with the vector is said first */
+		if (rc == -1) {
+			bad = *ev->q->err;
+			ev->q->err->kind = ERR_NONE;
+		}
+		rc = eval_push(ev, e->agg.expr, rc != 1 ? discard_sink :
+		    top ? top_sink : limit_sink, &x);
+		if (rc == 0 && bad.kind != ERR_NONE) {
+			*ev->q->err = bad;
+			rc = -1;
+		}
+	}
 	if (rc == 0 && top && x.grouping.groups.n != 0) {
 		rc = pbuf_init(&b, ev->q, ev->n_steps);
 		if (rc == 0) {
