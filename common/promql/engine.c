@@ -50,12 +50,40 @@ promql_result_labels(struct promql_result *r, const struct promql_series *s)
 }
 
 void
+promql_result_detach(struct promql_result *r)
+{
+	struct promql_series *s;
+	struct label_sym *l;
+	size_t n = 0;
+
+	if (r->detached)
+		return;
+	for (size_t i = 0; i < r->n_series; i++)
+		n += r->series[i].n_labels;
+	s = arena_array(&r->mem, r->n_series, sizeof(*s));
+	l = arena_array(&r->mem, n, sizeof(*l));
+	if (s == NULL || l == NULL)
+		return;
+	for (size_t i = 0; i < r->n_series; i++) {
+		s[i] = r->series[i];
+		if (s[i].n_labels > 0)
+			memcpy(l, s[i].labels, s[i].n_labels * sizeof(*l));
+		s[i].labels = l;
+		l += s[i].n_labels;
+	}
+	r->series = s;
+	r->detached = true;
+	r->src->ops->end(r->src);
+}
+
+void
 promql_result_free(struct promql_result *r)
 {
 	if (r == NULL)
 		return;
 	symtab_clear(r->syms);
-	r->src->ops->end(r->src);
+	if (!r->detached)
+		r->src->ops->end(r->src);
 	arena_clear(&r->mem);
 	free(r);
 }

@@ -87,6 +87,7 @@ struct promql_result {
 	struct arena		 mem;
 	struct source		*src;
 	struct symtab		*syms;
+	bool			 detached;	/* the source has ended */
 };
 
 /* "scalar", "string", "vector", "matrix": the API's resultType. */
@@ -101,6 +102,13 @@ struct str promql_result_symbol(const struct promql_result *r, uint32_t id);
  */
 struct labels promql_result_labels(struct promql_result *r,
 	    const struct promql_series *s);
+
+/*
+ * Ends the query at its source already (epochs are given back) and keeps the
+ * result readable: for whoever takes long to print it. The source must live
+ * on. Without memory for the labels nothing changes.
+ */
+void	 promql_result_detach(struct promql_result *r);
 
 /* Frees the result and ends the query at its source. NULL is fine. */
 void	 promql_result_free(struct promql_result *r);

@@ -112,7 +112,11 @@ struct source_ops {
 	int	 (*next)(struct source_cursor *c, struct source_series *out,
 		    struct err *err);
 
-	/* Text of a symbol; lives until end(). Empty for an unknown one. */
+	/*
+	 * Text of a symbol; empty for an unknown one. Can be asked, and
+	 * lives, beyond end(): until the next begin() and no longer than
+	 * the source and the arena of the query.
+	 */
 	struct str (*symbol)(const struct source *s, uint32_t sym);
 
 	/* Sorted distinct names, and values of one name, of all series that

@@ -129,11 +129,12 @@ answer_texts(const struct api_env *env, const struct api_request *req,
 		if (rv == 0) {
 			rv = collect(env, &mem, name, &sel, &hints, &all,
 			    err);
-			if (rv == 0) {
-				a->http_status = 200;
-				(void)render_texts(&a->body, all, limit);
-			}
+			/* texts of symbols stay; clients may be slow */
 			env->src->ops->end(env->src);
+		}
+		if (rv == 0) {
+			a->http_status = 200;
+			(void)render_texts(&a->body, all, limit);
 		}
 		selectors_clear(&sel);
 	}

@@ -98,6 +98,8 @@ run(const struct api_env *env, const struct api_request *req,
 		notes_add_warning(&notes, r->warnings[i]);
 	for (size_t i = 0; i < r->n_infos; i++)
 		notes_add_info(&notes, r->infos[i]);
+	/* a slow client must not keep storage from reusing memory */
+	promql_result_detach(r);
 	buf_init(&text, 0);
 	note_stats_value(&notes, qp->stats, &text);
 	render_begin(&a->body.text);

@@ -11,9 +11,8 @@
 #include "workers/query/render.h"
 #include "workers/query/selectors.h"
 
-/* A series found; labels live until the source's end(). */
 struct found {
-	struct label_sym const	*labels;
+	const struct label_sym	*labels;
 	uint32_t		 n_labels;
 };
 
@@ -56,8 +55,16 @@ select_one(struct found_set *f, const struct selector *sel,
 	if (ops->select(f->src, sel->m, sel->n, hints, &c, err) == -1)
 		return -1;
 	while ((rv = ops->next(c, &s, err)) == 1) {
-		if (found_push(f, (struct found){ s.labels, s.n_labels },
-		    err) == -1)
+		struct label_sym *l = arena_array(f->mem, s.n_labels,
+		    sizeof(*l));
+
+		/* a copy, so that rendering needs no epoch */
+		if (l == NULL)
+			return err_set(err, ERR_LIMIT,
+			    "query exceeds its memory limit");
+		if (s.n_labels > 0)
+			memcpy(l, s.labels, s.n_labels * sizeof(*l));
+		if (found_push(f, (struct found){ l, s.n_labels }, err) == -1)
 			return -1;
 		if (most > 0 && f->n - from == most)
 			return 0;
@@ -153,13 +160,13 @@ answer_series(const struct api_env *env, const struct selectors *sel,
 		return -1;
 	for (size_t i = 0; i < sel->n && rv != -1; i++)
 		rv = select_one(&f, &sel->v[i], hints, most, err);
+	env->src->ops->end(env->src);
 	if (rv != -1) {
 		if (sel->n > 1)
 			found_sort(&f);
 		a->http_status = 200;
 		render_found(&a->body, &f, limit);
 	}
-	env->src->ops->end(env->src);
 	return rv;
 }
 
