@@ -27,6 +27,12 @@
 #define ID_SLACK	65536u
 #define BATCH_MAX	((size_t)8 << 20)	/* samples */
 #define BATCH_KEEP	((size_t)64 << 10)	/* capacity that is kept */
+/*
+ * Scrape and rules append what is now: a worker that was taken over must not
+ * move the head's newest time, which would make all others' samples too old.
+ * They themselves refuse what is 10 minutes ahead.
+ */
+#define AHEAD_MS_MAX	(11 * 60 * 1000)
 #define STALLED_MAX	((size_t)256 << 20)	/* bytes, of all clients */
 
 struct append_batch {
@@ -275,6 +281,9 @@ batch_commit(struct storage *s, struct append_client *c,
 	struct err err = ERR_INIT;
 	uint64_t dropped;
 
+	head_set_max_valid(s->head,
+	    ipc_channel_ends(c->ch).peer == ROLE_REMOTE ? INT64_MAX :
+	    wall_now_ms() + AHEAD_MS_MAX);
 	if (head_append(s->head, b->s, b->n, (b->flags & SAMPLES_RESEND) ?
 	    HEAD_RESEND : 0, &r, &err) == -1) {
 		s->wal_failed++;

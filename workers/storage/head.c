@@ -95,6 +95,7 @@ head_new(const struct head_options *o, struct err *err)
 	if (h->chunk_samples > HEAD_CHUNK_SAMPLES_MAX / 2)
 		h->chunk_samples = HEAD_CHUNK_SAMPLES_MAX / 2;
 	h->next_ref = 1;
+	h->max_valid_ms = INT64_MAX;
 	buf_init(&h->new_series, 0);
 	buf_init(&h->samples, 0);
 	if (arena_open(h, err) == -1) {
@@ -162,6 +163,12 @@ head_set_min_valid(struct head *h, int64_t t_ms)
 {
 	__atomic_store_n(&h->super->min_valid_ms, (uint64_t)t_ms,
 	    __ATOMIC_RELAXED);
+}
+
+void
+head_set_max_valid(struct head *h, int64_t t_ms)
+{
+	h->max_valid_ms = t_ms;
 }
 
 void

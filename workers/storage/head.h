@@ -46,7 +46,7 @@ struct head_options {
 enum head_refusal {
 	HEAD_OUT_OF_ORDER,
 	HEAD_DUPLICATE,		/* same time, other value */
-	HEAD_OUT_OF_BOUNDS,	/* older than the head accepts */
+	HEAD_OUT_OF_BOUNDS,	/* older or newer than the head accepts */
 	HEAD_TOO_OLD,		/* older than the out-of-order window */
 	HEAD_LIMIT,		/* the arena is full, or no such series */
 	HEAD_REFUSALS
@@ -112,6 +112,12 @@ uint64_t head_id(const struct head *h);
 void	 head_set_log(struct head *h, head_log_fn *fn, void *arg);
 /* Samples below are out of bounds; end of the newest block. */
 void	 head_set_min_valid(struct head *h, int64_t t_ms);
+/*
+ * Samples of the following batches that are newer are out of bounds: the
+ * newest time decides what is too old for everybody, so a client must not
+ * be able to push it ahead. At first INT64_MAX.
+ */
+void	 head_set_max_valid(struct head *h, int64_t t_ms);
 /* 0 = off. The window only decides between "out of order" and "too old". */
 void	 head_set_ooo_window(struct head *h, int64_t window_ms);
 

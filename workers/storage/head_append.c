@@ -340,6 +340,10 @@ check(struct batch *b, uint32_t i, const struct head_sample *s)
 		refuse(b, HEAD_LIMIT, i, s, 0);
 		return;
 	}
+	if (s->t_ms > h->max_valid_ms) {
+		refuse(b, HEAD_OUT_OF_BOUNDS, i, s, 0);
+		return;
+	}
 	st = head_state(h, s->slot);
 	if (s->t_ms < b->min_valid_ms) {
 		refuse(b, h->ooo_window_ms == 0 ? HEAD_OUT_OF_BOUNDS :
@@ -462,7 +466,8 @@ head_append(struct head *h, const struct head_sample *s, size_t n, int flags,
 		return -1;
 	b.maxt_ms = h->super->maxt_ms;
 	if (b.maxt_ms == INT64_MIN && n > 0)
-		b.maxt_ms = s[0].t_ms;
+		b.maxt_ms = s[0].t_ms < h->max_valid_ms ? s[0].t_ms :
+		    h->max_valid_ms;
 	b.min_valid_ms = (int64_t)h->super->min_valid_ms;
 	if (b.maxt_ms > INT64_MIN + h->chunk_range_ms &&
 	    b.maxt_ms - h->chunk_range_ms / 2 > b.min_valid_ms)

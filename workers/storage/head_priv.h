@@ -87,6 +87,7 @@ struct head {
 	int64_t			 chunk_range_ms;
 	uint32_t		 chunk_samples;
 	int64_t			 ooo_window_ms;
+	int64_t			 max_valid_ms;	/* of this batch */
 	head_log_fn		*log;
 	void			*log_arg;
 

@@ -61,6 +61,7 @@ mark_some(struct storage *s, struct orphans *o)
 		    .t_ms = now > last ? now : last + 1,
 		    .v = double_from_bits(STALE_NAN_BITS) };
 	}
+	head_set_max_valid(s->head, INT64_MAX);
 	if (n > 0 && head_append(s->head, batch, n, 0, &r, &err) == -1) {
 		free(batch);
 		return -1;	/* the next tick tries again */

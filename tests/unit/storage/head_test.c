@@ -391,6 +391,10 @@ test_refusals(void **state)
 	assert_int_equal(r.refused[HEAD_OUT_OF_BOUNDS], 1);
 	r = append(h, HEAD_NO_SLOT, 100000000, 2, 0);
 	assert_int_equal(r.refused[HEAD_LIMIT], 1);
+	head_set_max_valid(h, 100000500);
+	r = append(h, up, 100000501, 2, 0);
+	assert_int_equal(r.refused[HEAD_OUT_OF_BOUNDS], 1);
+	assert_int_equal(head_max_time(h), 100000000);
 	head_set_ooo_window(h, 1000);
 	r = append(h, up, 100000000 - 1001, 2, 0);
 	assert_int_equal(r.refused[HEAD_TOO_OLD], 1);

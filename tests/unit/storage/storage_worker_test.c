@@ -500,6 +500,10 @@ test_durable(void **state)
 	assert_int_equal(h->ack.duplicate.count, 10);
 	assert_int_equal(h->ack.duplicate.id, 1);
 	assert_int_equal(h->ack.duplicate.t_ms, T0 + 170 * 15000);
+	/* Nobody who scrapes can move the newest time away from the others. */
+	batch(h, 173, wall_now_ms() + 86400000, 10, 7, 0);
+	assert_true(wait_ack(h, 173));
+	assert_int_equal(h->ack.out_of_bounds.count, 10);
 	stop(h);
 
 	start(h);
