@@ -77,8 +77,16 @@ add_address(struct http_fetch *f, char *out, size_t n)
 }
 
 static const char *
-verify_text(long code, char *out, size_t n, const char *host)
+verify_text(struct http_fetch *f, long code, char *out, size_t n)
 {
+	/* the name is curl's own check, and leaves no code of OpenSSL's */
+	if (strstr(f->curl_error, "subject name") != NULL) {
+		snprintf(out, n, "tls: failed to verify certificate: x509: "
+		    "certificate is not valid for %s",
+		    f->client->server_name != NULL ?
+		    f->client->server_name : f->host);
+		return out;
+	}
 	switch (code) {
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
@@ -91,10 +99,6 @@ verify_text(long code, char *out, size_t n, const char *host)
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		return "tls: failed to verify certificate: x509: "
 		    "certificate has expired or is not yet valid";
-	case X509_V_OK:
-		snprintf(out, n, "tls: failed to verify certificate: x509: "
-		    "certificate is not valid for %s", host);
-		return out;
 	default:
 		snprintf(out, n, "tls: failed to verify certificate: x509: "
 		    "%s", X509_verify_cert_error_string(code));
@@ -144,7 +148,7 @@ fetch_error_from_curl(struct http_fetch *f, CURLcode rc)
 	case CURLE_PEER_FAILED_VERIFICATION:
 		curl_easy_getinfo(f->easy, CURLINFO_SSL_VERIFYRESULT,
 		    &verify);
-		what = verify_text(verify, text, sizeof(text), f->host);
+		what = verify_text(f, verify, text, sizeof(text));
 		break;
 	case CURLE_SSL_CONNECT_ERROR:
 		what = tls_text(f, text, sizeof(text));
