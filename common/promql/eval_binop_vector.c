@@ -482,7 +482,7 @@ eval_binop_vectors(struct evaluator *ev, struct promql_expr *e,
 	matrix_init(&x.sides[0], ev->q, ev->n_steps);
 	matrix_init(&x.sides[1], ev->q, ev->n_steps);
 	matrix_init(&x.out, ev->q, ev->n_steps);
-	lset_index_init(&x.out_index);
+	lset_index_init(&x.out_index, ev->q->mem);
 	arena_init(&x.mem, 0);
 	x.swapped = x.m->card == PROMQL_ONE_TO_MANY;
 	x.many = &x.sides[x.swapped];

@@ -436,7 +436,7 @@ eval_call_hist_quantile(struct evaluator *ev, struct promql_expr *e,
 	if (pbuf_init(&x.buf, ev->q, ev->n_steps) == -1)
 		return -1;
 	arena_init(&x.mem, 0);
-	lset_index_init(&x.index);
+	lset_index_init(&x.index, ev->q->mem);
 	matrix_init(&x.native, ev->q, ev->n_steps);
 	dedup_init(&x.dedup, ev->q, ev->n_steps, false, sink, ctx);
 	x.pos = e->call.args[vector]->pos.start;

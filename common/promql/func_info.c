@@ -116,7 +116,7 @@ value_pattern(struct info *x, const char *label, struct buf *out)
 	struct lset_index seen;
 	int rc = 0;
 
-	lset_index_init(&seen);
+	lset_index_init(&seen, x->q->mem);
 	for (size_t i = 0; i < x->base.n && rc == 0; i++) {
 		struct label_sym *one = arena_array(&x->mem, 1, sizeof(*one));
 		bool is_new;
@@ -539,8 +539,8 @@ eval_call_info(struct evaluator *ev, struct promql_expr *e, series_sink sink,
 	matrix_init(&x.base, ev->q, ev->n_steps);
 	matrix_init(&x.infos, ev->q, ev->n_steps);
 	matrix_init(&x.out, ev->q, ev->n_steps);
-	lset_index_init(&x.sigs);
-	lset_index_init(&x.out_index);
+	lset_index_init(&x.sigs, ev->q->mem);
+	lset_index_init(&x.out_index, ev->q->mem);
 	rc = run(&x);
 	if (rc == 0)
 		rc = matrix_push(&x.out, sink, ctx);

@@ -16,7 +16,7 @@ grouping_init(struct grouping *g, struct query *q,
 
 	*g = (struct grouping){ .q = q, .without = agg->agg.without,
 	    .last_group = -1 };
-	lset_index_init(&g->groups);
+	lset_index_init(&g->groups, q->mem);
 	if (names == NULL)
 		return q_nomem(q);
 	if (n != 0)

@@ -377,24 +377,32 @@ lset_text_hash(const struct symtab *t, struct lset ls, struct buf *scratch)
 /* --- index --- */
 
 void
-lset_index_init(struct lset_index *x)
+lset_index_init(struct lset_index *x, struct arena *account)
 {
-	*x = (struct lset_index){ .n = 0 };
+	*x = (struct lset_index){ .account = account };
 }
 
 void
 lset_index_clear(struct lset_index *x)
 {
+	if (x->accounted != 0)
+		arena_release(x->account, x->accounted);
 	free(x->sets);
 	free(x->hashes);
 	free(x->slots);
-	lset_index_init(x);
+	lset_index_init(x, x->account);
 }
 
 static int
 index_grow(struct lset_index *x)
 {
 	size_t size = x->mask == 0 ? 16 : (x->mask + 1) * 2;
+	size_t bytes = size * sizeof(uint32_t) + size / 2 *
+	    (sizeof(struct lset) + sizeof(uint64_t)) - x->accounted;
+
+	if (!arena_account(x->account, bytes))
+		return -1;
+	x->accounted += bytes;
 	uint32_t *slots = calloc(size, sizeof(*slots));
 	struct lset *sets = realloc(x->sets, size / 2 * sizeof(*sets));
 

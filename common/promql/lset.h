@@ -112,9 +112,11 @@ struct lset_index {
 	uint32_t	*slots;		/* number + 1 */
 	size_t		 n, cap;
 	size_t		 mask;
+	struct arena	*account;	/* whose limit its bytes count against */
+	size_t		 accounted;
 };
 
-void	 lset_index_init(struct lset_index *x);
+void	 lset_index_init(struct lset_index *x, struct arena *account);
 void	 lset_index_clear(struct lset_index *x);
 /*
  * The number of ls, a new one (*is_new) if it was not known. -1 when memory

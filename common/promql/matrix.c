@@ -236,7 +236,7 @@ matrix_merge_same(struct matrix *m)
 
 	if (m->n <= 1)
 		return 0;
-	lset_index_init(&x);
+	lset_index_init(&x, m->q->mem);
 	for (size_t i = 0; i < m->n && rc == 0; i++) {
 		bool is_new;
 		int64_t k = lset_index_add(&x, m->s[i].ls, &is_new);
@@ -262,7 +262,7 @@ dedup_init(struct dedup *d, struct query *q, uint32_t n_steps,
 {
 	*d = (struct dedup){ .q = q, .sink = sink, .ctx = ctx,
 	    .always_error = always_error };
-	lset_index_init(&d->seen);
+	lset_index_init(&d->seen, q->mem);
 	matrix_init(&d->m, q, n_steps);
 }
 

@@ -15,7 +15,7 @@ signature_init(struct signature *s, struct query *q,
 	struct str *names = arena_array(q->mem, n + 1, sizeof(*names));
 
 	*s = (struct signature){ .q = q, .on = m->on };
-	lset_index_init(&s->groups);
+	lset_index_init(&s->groups, q->mem);
 	if (names == NULL)
 		return q_nomem(q);
 	if (n != 0)
