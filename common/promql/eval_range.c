@@ -107,12 +107,16 @@ run_windows(struct rcall *c, const struct samples *s, bool subquery)
 		w.nh = hhi - hlo;
 		if (w.n + w.nh == 0)
 			continue;
-		w.t = s->t + lo;
-		w.v = s->v + lo;
-		w.st = s->want_st ? s->st + lo : NULL;
-		w.ht = s->ht + hlo;
-		w.h = s->h + hlo;
-		w.hst = s->want_st ? s->hst + hlo : NULL;
+		if (w.n != 0) {
+			w.t = s->t + lo;
+			w.v = s->v + lo;
+			w.st = s->want_st ? s->st + lo : NULL;
+		}
+		if (w.nh != 0) {
+			w.ht = s->ht + hlo;
+			w.h = s->h + hlo;
+			w.hst = s->want_st ? s->hst + hlo : NULL;
+		}
 		uint64_t total = w.n + (w.nh != 0 ? hist_samples(&w) : 0);
 		uint64_t read = 0;
 		if (!subquery) {

@@ -22,6 +22,9 @@ fuzz_http_NEEDS := http base
 FUZZERS += fuzz_promql_parse
 fuzz_promql_parse_NEEDS := promql tsdb labels base
 
+FUZZERS += fuzz_promql_engine
+fuzz_promql_engine_NEEDS := promql tsdb labels base
+
 FUZZERS += fuzz_config
 fuzz_config_NEEDS := configfile
 
