@@ -25,6 +25,9 @@
 #define PENDING_NS_MAX	(60 * 1000000000LL)
 #define SAMPLE_BYTES	16
 #define SPARE_MAX	8
+#define SPARE_SAMPLES_MAX	(1u << 16)	/* larger ones are freed */
+/* Behind this much in the channel's queue, batches wait here. */
+#define QUEUE_BYTES_MAX	(8u << 20)
 
 void
 appender_init(struct appender *a, struct scrape *s)
@@ -52,7 +55,7 @@ batch_release(struct appender *a, struct batch *b)
 	struct loop *l = b->loop;
 
 	b->loop = NULL;
-	if (a->n_spare < SPARE_MAX) {
+	if (a->n_spare < SPARE_MAX && b->cap <= SPARE_SAMPLES_MAX) {
 		b->next = a->spare;
 		a->spare = b;
 		a->n_spare++;
@@ -206,17 +209,26 @@ appender_batch(struct appender *a, struct loop *l, int64_t base_ms)
 	b->seq = 0;
 	b->base_ms = base_ms;
 	b->n = 0;
-	b->own_times = b->quiet = false;
+	b->own_times = b->quiet = b->again = b->failed = false;
 	return b;
 }
 
-static void
+/* The size is the target's choice: without memory its scrape fails. */
+static bool
 batch_grow(struct batch *b)
 {
-	b->cap = b->cap == 0 ? 512 : b->cap * 2;
-	b->ids = xrealloc(b->ids, b->cap * sizeof(*b->ids));
-	b->values = xrealloc(b->values, b->cap * sizeof(*b->values));
-	b->dt_ms = xrealloc(b->dt_ms, b->cap * sizeof(*b->dt_ms));
+	size_t ids = b->cap, values = b->cap, dts = b->cap;
+
+	if (vec_grow(&b->ids, &ids, b->n + 1, sizeof(*b->ids)) == -1 ||
+	    vec_grow(&b->values, &values, b->n + 1,
+	    sizeof(*b->values)) == -1 ||
+	    vec_grow(&b->dt_ms, &dts, b->n + 1, sizeof(*b->dt_ms)) == -1) {
+		/* some of the arrays may be larger than cap says: harmless */
+		b->failed = true;
+		return false;
+	}
+	b->cap = ids;
+	return true;
 }
 
 bool
@@ -227,8 +239,8 @@ batch_add(struct batch *b, uint32_t id, int64_t t_ms, double v)
 	if (__builtin_sub_overflow(t_ms, b->base_ms, &dt) ||
 	    dt != (int32_t)dt)
 		return false;
-	if (b->n == b->cap)
-		batch_grow(b);
+	if (b->n == b->cap && !batch_grow(b))
+		return false;
 	b->ids[b->n] = id;
 	b->values[b->n] = v;
 	b->dt_ms[b->n] = (int32_t)dt;
@@ -243,39 +255,6 @@ give_up_channel(struct appender *a, const struct err *err)
 {
 	log_warn("Sending samples to storage failed", F_ERR(err));
 	a->ch = NULL;
-}
-
-static void
-send_batch(struct appender *a, struct batch *b, uint32_t flags)
-{
-	struct err err = ERR_INIT;
-
-	if (append_series_flush(&a->series, a->ch, &err) == -1 ||
-	    append_send_batch(a->ch, b->seq, b->base_ms, b->ids, b->values,
-	    b->own_times ? b->dt_ms : NULL, b->n, flags, &err) == -1)
-		give_up_channel(a, &err);
-}
-
-void
-appender_submit(struct appender *a, struct batch *b)
-{
-	a->n_open--;
-	if (b->n == 0) {
-		batch_release(a, b);
-		return;
-	}
-	b->seq = a->next_seq++;
-	b->born_ns = mono_now().ns;
-	if (a->last == NULL || a->first == NULL)
-		a->first = b;
-	else
-		a->last->next = b;
-	a->last = b;
-	a->n_pending++;
-	a->pending_samples += b->n;
-	metrics_set(a->s->m.pending, (double)a->n_pending);
-	if (a->ch != NULL)
-		send_batch(a, b, 0);
 }
 
 /* Drops samples whose series storage cannot be told about any more. */
@@ -296,6 +275,67 @@ drop_undeclared(struct appender *a, struct batch *b)
 	b->n = n;
 }
 
+static void
+send_batch(struct appender *a, struct batch *b)
+{
+	uint32_t flags = b->again ? SAMPLES_RESEND : 0;
+	struct err err = ERR_INIT;
+
+	if (b->again) {
+		loop_declare_all(b->loop);
+		drop_undeclared(a, b);
+	}
+	if (append_series_flush(&a->series, a->ch, &err) == -1 ||
+	    append_send_batch(a->ch, b->seq, b->base_ms, b->ids, b->values,
+	    b->own_times ? b->dt_ms : NULL, b->n, flags, &err) == -1)
+		give_up_channel(a, &err);
+}
+
+/* Sends what waits, as far as the channel's queue has room. */
+static void
+send_waiting(struct appender *a)
+{
+	while (a->ch != NULL && a->unsent != NULL &&
+	    ipc_channel_queued(a->ch) < QUEUE_BYTES_MAX) {
+		struct batch *b = a->unsent;
+
+		a->unsent = b->next;
+		send_batch(a, b);
+	}
+}
+
+static void
+on_drained(void *ctx, struct ipc_channel *ch)
+{
+	struct scrape *s = ctx;
+
+	if (ch == s->appender.ch)
+		send_waiting(&s->appender);
+}
+
+void
+appender_submit(struct appender *a, struct batch *b)
+{
+	a->n_open--;
+	if (b->n == 0) {
+		batch_release(a, b);
+		return;
+	}
+	b->seq = a->next_seq++;
+	b->born_ns = mono_now().ns;
+	if (a->last == NULL || a->first == NULL)
+		a->first = b;
+	else
+		a->last->next = b;
+	a->last = b;
+	a->n_pending++;
+	a->pending_samples += b->n;
+	metrics_set(a->s->m.pending, (double)a->n_pending);
+	if (a->unsent == NULL)
+		a->unsent = b;
+	send_waiting(a);
+}
+
 void
 appender_attach(struct appender *a, struct ipc_channel *ch)
 {
@@ -308,12 +348,11 @@ appender_attach(struct appender *a, struct ipc_channel *ch)
 	if (a->first != NULL)
 		log_info("Sending unacknowledged batches to storage again",
 		    F_UINT("batches", a->n_pending));
-	for (struct batch *b = a->first; b != NULL && a->ch != NULL;
-	    b = b->next) {
-		loop_declare_all(b->loop);
-		drop_undeclared(a, b);
-		send_batch(a, b, SAMPLES_RESEND);
-	}
+	for (struct batch *b = a->first; b != NULL; b = b->next)
+		b->again = true;
+	a->unsent = a->first;
+	ipc_channel_on_drained(ch, on_drained);
+	send_waiting(a);
 }
 
 void
@@ -367,7 +406,7 @@ appender_on_ack(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 	memcpy(&ack, m->data, sizeof(ack));
 	if (ch != a->ch)
 		return;
-	if (b == NULL || b->seq != ack.seq) {
+	if (b == NULL || b == a->unsent || b->seq != ack.seq) {
 		ipc_violation(ch, m, "acknowledges another batch");
 		return;
 	}

@@ -396,6 +396,9 @@ take_sample(struct ingest *in, struct cached_line *line, struct err *err)
 	    declare_line(l, line, err) == -1)
 		return -1;
 	if (!batch_add(in->b, line->id, t, p->value)) {
+		if (in->b->failed)
+			return err_set(err, ERR_NOMEM,
+			    "out of memory for samples");
 		in->n_out_of_bounds++;
 		return 0;
 	}
@@ -603,7 +606,7 @@ ingest_body(struct loop *l, struct batch *b, struct buf *body,
 	}
 	if (r == -1) {
 		b->n = 0;
-		b->own_times = false;
+		b->own_times = b->failed = false;
 		series_cache_abandon(&l->cache);
 	}
 	end_iteration(l, b, r == 0);

@@ -37,6 +37,8 @@ timer_at(struct loop *l, mono_time when)
 
 	if (ns < 0)
 		ns = 0;
+	/* rounded up: a scrape before its time is off the grid */
+	ns += 999;
 	tv.tv_sec = (time_t)(ns / 1000000000);
 	tv.tv_usec = (suseconds_t)(ns % 1000000000 / 1000);
 	evtimer_add(l->timer, &tv);
@@ -222,7 +224,7 @@ scrape_tick(struct loop *l)
 
 	if (l->aligned_ns == 0) {
 		l->aligned_ns = wall_ns;
-		l->next_tick = now;
+		l->next_tick = mono_now();	/* after the wall clock */
 	}
 	l->next_tick.ns += ((now.ns - l->next_tick.ns) / interval + 1) *
 	    interval;
@@ -250,8 +252,13 @@ on_timer_cb(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (l->state == LOOP_ENDING)
 		ending_tick(l);
-	else if (l->state == LOOP_WAITING)
-		scrape_tick(l);
+	else if (l->state == LOOP_WAITING) {
+		/* libevent counts from when this round of events began */
+		if (mono_sub_ns(l->next_tick, mono_now()) > 0)
+			timer_at(l, l->next_tick);
+		else
+			scrape_tick(l);
+	}
 }
 
 /* What the target pages show. */

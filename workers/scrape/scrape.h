@@ -53,6 +53,8 @@ struct batch {
 	size_t		 n, cap;
 	bool		 own_times;	/* some dt_ms is not 0 */
 	bool		 quiet;		/* refusals are expected: not counted */
+	bool		 again;		/* waits since storage's last life */
+	bool		 failed;	/* no memory for all samples */
 	int64_t		 born_ns;	/* monotonic */
 };
 
@@ -68,6 +70,7 @@ struct appender {
 	struct append_series	 series;
 	uint64_t		 next_seq;
 	struct batch		*first, *last;	/* not acknowledged, in order */
+	struct batch		*unsent;	/* from here on they wait here */
 	size_t			 n_open;	/* being made */
 	struct batch		*spare;
 	size_t			 n_spare;
@@ -108,7 +111,7 @@ int	 appender_declare(struct appender *a, uint32_t id, struct labels ls,
 
 struct batch *appender_batch(struct appender *a, struct loop *l,
 	    int64_t base_ms);
-/* false when the time is out of a batch's range. */
+/* false when the time is out of a batch's range, or b->failed now. */
 bool	 batch_add(struct batch *b, uint32_t id, int64_t t_ms, double v);
 /* Takes the batch over; an empty one is thrown away. */
 void	 appender_submit(struct appender *a, struct batch *b);
