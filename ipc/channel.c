@@ -25,6 +25,7 @@
 #define LOG_COMPONENT "ipc"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "ipc/counters.h"
 
 #define READ_BATCH	32	/* messages a wake-up, then others get a turn */
 
@@ -62,6 +63,7 @@ struct ipc_channel {
 	void			(*drained_fn)(void *, struct ipc_channel *);
 	void			*ctx;
 	void			*closed_arg;
+	struct ipc_counters	*counters;	/* NULL = not counted */
 	TAILQ_HEAD(, ipc_waiting) queue;
 	size_t			 queued_bytes;
 	uint32_t		 queued_rows[IPC_TYPE_MAX];
@@ -171,6 +173,8 @@ ipc_violation(struct ipc_channel *ch, const struct ipc_msg *m,
 	    F_STR("message", row == NULL ? "?" : row->name),
 	    F_UINT("type", m->type), F_UINT("bytes", m->n),
 	    F_UINT("fds", m->n_fds), F_STR("reason", why));
+	if (ch->counters != NULL)
+		ipc_counters_violation(ch->counters);
 	channel_kill(ch, "protocol violation");
 }
 
@@ -202,6 +206,8 @@ dispatch(struct ipc_channel *ch, struct ipc_msg *m)
 		ipc_violation(ch, m, why);
 		return;
 	}
+	if (ch->counters != NULL)
+		ipc_counters_received(ch->counters, m->type);
 	if (m->type == IPC_CREDIT) {
 		on_credit(ch, m);
 		return;
@@ -556,6 +562,12 @@ void
 ipc_channel_set_closed_arg(struct ipc_channel *ch, void *arg)
 {
 	ch->closed_arg = arg;
+}
+
+void
+ipc_channel_set_counters(struct ipc_channel *ch, struct ipc_counters *c)
+{
+	ch->counters = c;
 }
 
 void

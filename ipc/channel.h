@@ -29,6 +29,7 @@
 
 struct event_base;
 struct ipc_channel;
+struct ipc_counters;
 
 #define IPC_WINDOW	(512 * 1024)
 
@@ -77,6 +78,17 @@ struct ipc_channel *ipc_channel_new(struct event_base *base, int fd,
 void	 ipc_channel_free(struct ipc_channel *ch);
 /* The closed callback gets this instead of ctx. */
 void	 ipc_channel_set_closed_arg(struct ipc_channel *ch, void *arg);
+
+/*
+ * Counts received messages by catalogue row, and violations, into a
+ * process's own metrics; one for all channels of a process, which must
+ * outlive them. NULL from ipc_counters_new when memory is out.
+ */
+struct metrics;
+struct ipc_counters *ipc_counters_new(struct metrics *m);
+void	 ipc_counters_free(struct ipc_counters *c);
+void	 ipc_channel_set_counters(struct ipc_channel *ch,
+	    struct ipc_counters *c);
 
 /* State of the receiving worker, for the catalogue's states column. */
 void	 ipc_channel_set_state(struct ipc_channel *ch, enum ipc_state state);

@@ -51,6 +51,7 @@ struct worker {
 	struct ipc_channel	**peers;
 	size_t			 n_peers, cap_peers;
 	struct metrics		*metrics;
+	struct ipc_counters	*counters;
 	metrics_slot		*log_lost;
 	int			 log_fd;
 	uint32_t		 generation;
@@ -364,6 +365,7 @@ on_peer_up(struct worker *w, struct ipc_msg *m)
 	    sizeof(*w->peers)) == -1)
 		fatal("out of memory for a channel");
 	ipc_channel_set_closed_arg(ch, w);
+	ipc_channel_set_counters(ch, w->counters);
 	ipc_channel_set_generation(ch, w->generation);
 	w->peers[w->n_peers++] = ch;
 	if (w->role->peer_up != NULL)
@@ -559,6 +561,9 @@ attach(struct worker *w, struct sandbox_report *report, struct err *err)
 	if ((w->metrics = metrics_open(metrics_fd, err)) == NULL)
 		return -1;
 	w->log_lost = metrics_get(w->metrics, METRIC_LOG_LOST, "");
+	if ((w->counters = ipc_counters_new(w->metrics)) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	ipc_channel_set_counters(w->sup, w->counters);
 	w->generation = w->attach.generation;
 	ipc_channel_set_generation(w->sup, w->generation);
 	if (w->role->start != NULL && w->role->start(w->ctx, w, err) == -1)

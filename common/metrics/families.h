@@ -31,6 +31,7 @@
 	X(WORKER_UP, "brazier_worker_up", GAUGE, "", "Whether the worker is attached.") \
 	X(LOG_LOST, "brazier_log_lines_lost_total", COUNTER, "", "Log lines that were lost because the log channel was full.") \
 	X(IPC_VIOLATIONS, "brazier_ipc_violations_total", COUNTER, "", "Messages that broke the protocol.") \
+	X(IPC_RECEIVED, "brazier_ipc_messages_received_total", COUNTER, "", "Messages received over channels, by catalogue row.") \
 	X(METRICS_LOST, "brazier_metrics_lost", GAUGE, "", "Series of own metrics that did not fit their region.") \
 	X(HTTP_REQUESTS, "prometheus_http_requests_total", COUNTER, "", "Counter of HTTP requests.") \
 	X(HTTP_DURATION, "prometheus_http_request_duration_seconds", HISTOGRAM, METRICS_B_HTTP, "Histogram of latencies for HTTP requests.") \

@@ -31,6 +31,10 @@ fuzz_config_NEEDS := configfile
 FUZZERS += fuzz_relabel
 fuzz_relabel_NEEDS := labels base
 
+FUZZERS += fuzz_catalogue
+fuzz_catalogue_NEEDS := ipc sandbox metrics labels base
+fuzz_catalogue_PKGS := libevent_core
+
 $(foreach p,$(FUZZERS),$(eval $(call TESTPROG_rules,$(p),fuzz,-fsanitize=fuzzer)))
 
 .PHONY: fuzz-programs
