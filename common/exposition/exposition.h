@@ -177,9 +177,9 @@ struct str expo_help_text(const struct expo_parser *p, struct arena *a);
  * Reads a float the way expo_next does: Go's syntax without hex floats and
  * underscores; fast for integers and short decimals. Returns the byte after
  * the number and its blanks' start, NULL when this is not a plain number
- * (the slow path then decides). The text must end in a byte that is no part
- * of a number.
+ * (the slow path then decides). end bounds what may be read at once; the
+ * byte there, or one before, must be a newline.
  */
-const char *expo_float_fast(const char *p, double *out);
+const char *expo_float_fast(const char *p, const char *end, double *out);
 
 #endif

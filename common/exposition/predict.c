@@ -28,6 +28,44 @@ is_digit(char c)
 	return (unsigned char)(c - '0') < 10;
 }
 
+static const uint64_t int_powers[] = {
+	1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000
+};
+
+#define BYTES(x)	(0x0101010101010101ULL * (x))
+
+/*
+ * Reads digits onto m, eight at a time: what is no digit is found by one
+ * comparison of all bytes, the digits before it are moved to the end of the
+ * word, and three multiplications add them up.
+ */
+static inline const char *
+take_digits(const char *c, const char *end, uint64_t *m)
+{
+	while (end - c >= 8) {
+		uint64_t x, other;
+		int n;
+
+		memcpy(&x, c, 8);
+		x ^= BYTES('0');
+		other = (((x & BYTES(0x7f)) + BYTES(0x76)) | x) & BYTES(0x80);
+		n = other == 0 ? 8 : __builtin_ctzll(other) >> 3;
+		if (n == 0)
+			return c;
+		x <<= (8 - n) * 8;
+		x = (x * 10 + (x >> 8)) & 0x00ff00ff00ff00ffULL;
+		x = (x * 100 + (x >> 16)) & 0x0000ffff0000ffffULL;
+		x = (x * 10000 + (x >> 32)) & 0xffffffffULL;
+		*m = *m * int_powers[n] + x;
+		c += n;
+		if (n < 8)
+			return c;
+	}
+	for (; c < end && is_digit(*c); c++)
+		*m = *m * 10 + (uint64_t)(*c - '0');
+	return c;
+}
+
 static inline bool
 ends_number(char c)
 {
@@ -74,7 +112,7 @@ exponent(const char *c, int *exp)
 }
 
 const char *
-expo_float_fast(const char *p, double *out)
+expo_float_fast(const char *p, const char *end, double *out)
 {
 	bool neg = *p == '-';
 	const char *c = p + neg, *first = c;
@@ -82,8 +120,7 @@ expo_float_fast(const char *p, double *out)
 	int exp = 0, digits;
 	double v;
 
-	while (is_digit(*c))
-		m = m * 10 + (uint64_t)(*c++ - '0');
+	c = take_digits(c, end, &m);
 	digits = (int)(c - first);
 	if (ends_number(*c) && digits > 0 && digits <= 15) {
 		v = (double)(int64_t)m;
@@ -92,8 +129,7 @@ expo_float_fast(const char *p, double *out)
 	}
 	if (*c == '.') {
 		first = ++c;
-		while (is_digit(*c))
-			m = m * 10 + (uint64_t)(*c++ - '0');
+		c = take_digits(c, end, &m);
 		exp = -(int)(c - first);
 		digits -= exp;
 	}
@@ -144,7 +180,7 @@ expo_next_if(struct expo_parser *p, struct str series)
 	c = line + series.n;
 	if (*c != ' ')
 		return false;
-	c = expo_float_fast(c + 1, &v);
+	c = expo_float_fast(c + 1, p->b + p->n, &v);
 	if (c == NULL || (size_t)(c - p->b) >= p->n)
 		return false;
 	p->has_ts = false;

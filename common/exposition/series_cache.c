@@ -406,15 +406,36 @@ compact(struct series_cache *c, series_cache_fn *fn, void *arg)
 	free(to);
 }
 
+/* A target that exposes the same as last time gives its spare room back. */
+static void
+trim(struct series_cache *c)
+{
+	size_t lines = c->n + c->n / 16 + 8, bytes = c->text.n + c->text.n / 16;
+	void *p;
+
+	if (c->cap > lines + lines / 8 && (p = realloc(c->lines,
+	    lines * sizeof(*c->lines))) != NULL) {
+		c->lines = p;
+		c->cap = lines;
+	}
+	if (bytes != 0 && c->text.cap > bytes + bytes / 8 &&
+	    (p = realloc(c->text.p, bytes)) != NULL) {
+		c->text.p = p;
+		c->text.cap = bytes;
+	}
+}
+
 bool
 series_cache_end(struct series_cache *c, bool flush, series_cache_fn *fn,
     void *arg)
 {
 	bool forced = false;
 
-	if (flush)
+	if (flush) {
+		if (c->n_success == c->n)
+			trim(c);
 		c->n_success = c->n;
-	else if (c->n > c->n_success * 2 + 1000)
+	} else if (c->n > c->n_success * 2 + 1000)
 		flush = forced = true;
 	if (flush) {
 		c->flushed = c->iter;

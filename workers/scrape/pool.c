@@ -166,6 +166,31 @@ plan_want_files(struct scrape *s, const struct pool_plan *plan)
 		want_file(s, STR_LIT(SYSTEM_ROOTS));
 }
 
+/* Settings that are read and checked, and change nothing yet. */
+static void
+warn_without_effect(const struct scrape_conf *conf)
+{
+	const struct {
+		bool		 set;
+		const char	*field;
+	} fields[] = {
+		{ conf->failure_log_file.n != 0, "scrape_failure_log_file" },
+		{ conf->scrape_native_histograms,
+		    "scrape_native_histograms" },
+		{ conf->convert_classic_histograms_to_nhcb,
+		    "convert_classic_histograms_to_nhcb" },
+		{ conf->http.auth == HTTP_AUTH_OAUTH2, "oauth2" },
+		{ conf->http.proxy.url.n != 0 ||
+		    conf->http.proxy.from_environment, "proxy_url" }
+	};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (fields[i].set)
+			log_warn("A setting of a scrape job has no effect yet",
+			    F_STRN("scrape_pool", conf->job_name),
+			    F_STR("field", fields[i].field));
+}
+
 void
 pool_plan_make(struct scrape *s, struct scrape_conf *conf,
     struct pool_plan *plan)
@@ -174,6 +199,8 @@ pool_plan_make(struct scrape *s, struct scrape_conf *conf,
 
 	memset(plan, 0, sizeof(*plan));
 	plan->conf = conf;
+	if (s->opt.instance == 0)
+		warn_without_effect(conf);
 	arena_init(&plan->dropped_arena, 0);
 	for (size_t i = 0; i < conf->n_groups; i++)
 		for (size_t k = 0; k < conf->groups[i].targets.n; k++)
