@@ -221,11 +221,11 @@ class Brazier(Server):
 class Prometheus(Server):
     """Debian's prometheus, unpacked."""
 
-    def __init__(self, config, flags=(), data=None):
+    def __init__(self, config, flags=(), data=None, prefix=""):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="prometheus-test-"))
         self.data = pathlib.Path(data) if data else self.dir / "data"
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}/"
+        self.url = f"http://127.0.0.1:{self.port}/{prefix}"
         (self.dir / "prometheus.yml").write_text(config.replace("$PORT", str(self.port)))
         self.process = Process(
             [PEERS / "prometheus", f"--config.file={self.dir}/prometheus.yml",

@@ -81,11 +81,21 @@ run(const struct api_env *env, const struct api_request *req,
 	struct notes notes = { 0 };
 	struct buf text;
 	mono_time from = mono_now();
+	bool is_late = qp->opts.deadline.ns != 0 &&
+	    !mono_before(from, qp->opts.deadline);
 
 	if (promql_exec(env->src, params_get(&req->params, "query"), start_ms,
-	    end_ms, step_ms, &qp->opts, &r, err) == -1)
-		return err->kind == ERR_BAD_DATA ? param_invalid(err, "query")
-		    : -1;
+	    end_ms, step_ms, &qp->opts, &r, err) == -1) {
+		if (err->kind == ERR_BAD_DATA)
+			return param_invalid(err, "query");
+		if (!is_late || err->kind != ERR_TIMEOUT)
+			return -1;
+	} else if (is_late)
+		promql_result_free(r);
+	/* what is too cheap to look at the clock would answer all the same */
+	if (is_late)
+		return err_set(err, ERR_TIMEOUT,
+		    "query timed out in query execution");
 	qp->render.total_s = (double)mono_sub_ns(mono_now(), from) / 1e9;
 	qp->render.start_ms = start_ms;
 	qp->render.step_ms = step_ms;
@@ -124,6 +134,14 @@ api_query_instant(const struct api_env *env, const struct api_request *req,
 	return run(env, req, &qp, t_ms, t_ms, 0, a, err);
 }
 
+static int
+bad_step(struct err *err)
+{
+	(void)err_set(err, ERR_BAD_DATA, "zero or negative query resolution "
+	    "step widths are not accepted. Try a positive integer");
+	return param_invalid(err, "step");
+}
+
 int
 api_query_range(const struct api_env *env, const struct api_request *req,
     struct api_answer *a, struct err *err)
@@ -143,17 +161,15 @@ api_query_range(const struct api_env *env, const struct api_request *req,
 	}
 	if (params_duration(&req->params, "step", &step_ns, err) == -1)
 		return -1;
-	/* a step below a millisecond would never get on */
-	if (step_ns < NS_A_MS) {
-		(void)err_set(err, ERR_BAD_DATA, "zero or negative query "
-		    "resolution step widths are not accepted. Try a positive "
-		    "integer");
-		return param_invalid(err, "step");
-	}
+	if (step_ns <= 0)
+		return bad_step(err);
 	if (((__int128)end_ms - start_ms) * NS_A_MS / step_ns > POINTS_MAX)
 		return err_set(err, ERR_BAD_DATA, "exceeded maximum resolution"
 		    " of 11,000 points per timeseries. Try decreasing the "
 		    "query resolution (?step=XX)");
+	/* a step below a millisecond would never get on */
+	if (step_ns < NS_A_MS)
+		return bad_step(err);
 	if (parse_shared(env, req, &qp, err) == -1)
 		return -1;
 	return run(env, req, &qp, start_ms, end_ms, step_ns / NS_A_MS, a,

@@ -221,8 +221,13 @@ param_duration_parse(struct str s, int64_t *ns_out, struct err *err)
 	int64_t ms;
 	double v;
 
-	if (float_parse(s.p, s.n, &v) && !isnan(v)) {
+	if (float_parse(s.p, s.n, &v)) {
 		v *= 1e9;
+		/* what the reference's processors make of it */
+		if (isnan(v)) {
+			*ns_out = INT64_MIN;
+			return 0;
+		}
 		if (!(v < 9223372036854775808.0 && v >= -9223372036854775808.0))
 			return bad_value(err, "cannot parse", s,
 			    " to a valid duration. It overflows int64");

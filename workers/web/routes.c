@@ -205,27 +205,17 @@ web_body_limit(const struct http_request *r, void *arg)
 	return WEB_FORM_BYTES_MAX;
 }
 
-/* Path behind the prefix, decoded; 0 or the status to refuse with. */
-static int
-read_path(struct call *c, bool *outside)
+/* Takes the prefix off the path; false when it is not there. */
+static bool
+strip_prefix(struct call *c)
 {
-	const struct http_request *r = http_exchange_request(c->x);
-	struct str prefix = c->web->set.prefix, path;
-	struct err err = ERR_INIT;
+	struct str prefix = c->web->set.prefix, path = c->path;
 
-	*outside = false;
-	if (url_decode(&c->mem, r->raw_path, false, &path, &err) == -1)
-		return 400;
-	c->path = path;
-	if (prefix.n == 0)
-		return 0;
-	if (str_has_prefix(path, prefix) &&
-	    (path.n == prefix.n || path.p[prefix.n] == '/'))
-		c->path = path.n == prefix.n ? STR_LIT("/") :
-		    str_from(path.p + prefix.n, path.n - prefix.n);
-	else
-		*outside = true;
-	return 0;
+	if (!str_has_prefix(path, prefix) || path.n == prefix.n ||
+	    path.p[prefix.n] != '/')
+		return prefix.n == 0;
+	c->path = str_from(path.p + prefix.n, path.n - prefix.n);
+	return true;
 }
 
 static bool
@@ -341,36 +331,61 @@ call_handler(struct call *c)
 	r->handler(c);
 }
 
+/* Another path of this server, as it is, with the request's query. */
+static void
+redirect_within(struct call *c, struct str path)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_add_str(&b, path);
+	add_query(c, &b);
+	call_redirect(c, 301, buf_str(&b));
+	buf_clear(&b);
+}
+
+/* A path that does not begin with the prefix: / and the prefix lead to it. */
+static void
+dispatch_outside(struct call *c)
+{
+	const struct http_request *r = http_exchange_request(c->x);
+	struct buf b;
+
+	if (str_eq_c(c->path, "/")) {
+		if (r->method == HTTP_GET)
+			call_redirect(c, 302, c->web->set.prefix);
+		else
+			refuse_method(c, HTTP_GET);
+	} else if (str_eq(c->path, c->web->set.prefix) &&
+	    r->method == HTTP_GET) {
+		buf_init(&b, 0);
+		buf_add_str(&b, c->path);
+		buf_add_byte(&b, '/');
+		redirect_within(c, buf_str(&b));
+		buf_clear(&b);
+	} else
+		call_reply_text(c, 404, "404 page not found");
+}
+
 static void
 dispatch(struct call *c)
 {
 	const struct http_request *r = http_exchange_request(c->x);
+	struct err err = ERR_INIT;
 	unsigned allow;
-	bool outside;
 	struct str fixed;
 
-	if (read_path(c, &outside) != 0) {
+	if (url_decode(&c->mem, r->raw_path, false, &c->path, &err) == -1) {
 		call_reply_text(c, 400, "Bad Request");
-		return;
-	}
-	if (outside) {
-		/* the bare / leads to the prefix */
-		if (str_eq_c(c->path, "/") && r->method == HTTP_GET)
-			call_redirect(c, 302, c->web->set.prefix);
-		else
-			call_reply_text(c, 404, "404 page not found");
 		return;
 	}
 	fixed = url_clean_path(&c->mem, c->path);
 	if (!str_eq(fixed, c->path)) {
-		struct buf b;
-
-		buf_init(&b, 0);
-		buf_add_str(&b, c->web->set.prefix);
-		buf_add_str(&b, fixed);
-		add_query(c, &b);
-		call_redirect(c, 301, buf_str(&b));
-		buf_clear(&b);
+		redirect_within(c, fixed);
+		return;
+	}
+	if (!strip_prefix(c)) {
+		dispatch_outside(c);
 		return;
 	}
 	switch (routes_find(c->path, r->method, &c->route, &c->arg, &allow)) {
