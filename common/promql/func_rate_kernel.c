@@ -34,6 +34,7 @@ struct window {
 	int64_t		 start, end;
 	uint64_t	 most;
 	int64_t		 first_ms, step_ms;	/* end of the windows */
+	int64_t		 range_ms;
 	size_t		 hi_by, lo_by;		/* last moves: the next guess */
 	uint64_t	 total, read;
 	bool		 per_step;
@@ -45,6 +46,7 @@ window_start(const struct rcall *c, const struct samples *s)
 	struct window w = { .t = s->t, .n = s->n,
 	    .first_ms = select_ref_ms(c->ev, c->mod, 0),
 	    .step_ms = c->mod->at == PROMQL_AT_TIME ? 0 : c->ev->step_ms,
+	    .range_ms = c->range_ms,
 	    .per_step = c->q->total_per_step != NULL };
 
 	return w;
@@ -69,7 +71,7 @@ static inline __attribute__((always_inline)) bool
 window_move(struct rcall *c, struct window *w, uint32_t step)
 {
 	w->end = w->first_ms + (int64_t)step * w->step_ms;
-	w->start = w->end - c->range_ms;
+	w->start = w->end - w->range_ms;
 	size_t old = w->hi;
 	w->hi = advance(w->t, w->hi, w->n, w->end, &w->hi_by);
 	w->lo = advance(w->t, w->lo, w->hi, w->start, &w->lo_by);
@@ -166,40 +168,48 @@ flush(struct rcall *c, struct rate_cols *cols, bool counter, double range_s)
 {
 	for (size_t i = 0; i < cols->n; i += LANES)
 		extrapolate(cols, i, counter, range_s);
-	for (size_t i = 0; i < cols->n; i++)
-		pbuf_float(&c->buf, cols->step[i], cols->out[i]);
+	double *v = c->buf.s.v;
+	uint8_t *kind = c->buf.s.kind;
+	for (size_t i = 0; i < cols->n; i++) {
+		v[cols->step[i]] = cols->out[i];
+		kind[cols->step[i]] = K_FLOAT;
+	}
+	c->buf.s.n_floats += (uint32_t)cols->n;
 	cols->n = 0;
 }
 
 HOT_CLONES
 static void
-rate_steps(struct rcall *c, struct window *w, const double *v,
+rate_steps(struct rcall *c, struct window *window, const double *v,
     const uint32_t *resets, size_t n_resets, bool counter, double range_s)
 {
 	struct rate_cols cols = { .n = 0 };
+	struct window w = *window;	/* in registers */
+	uint32_t n_steps = c->ev->n_steps;
 	size_t r = 0;		/* first reset inside of the window */
 
-	for (uint32_t step = 0; step < c->ev->n_steps; step++) {
-		if (!window_move(c, w, step) || w->hi - w->lo < 2)
+	for (uint32_t step = 0; step < n_steps; step++) {
+		if (!window_move(c, &w, step) || w.hi - w.lo < 2)
 			continue;
-		double d = v[w->hi - 1] - v[w->lo];
-		while (r < n_resets && resets[r] <= w->lo)
+		double d = v[w.hi - 1] - v[w.lo];
+		while (r < n_resets && resets[r] <= w.lo)
 			r++;
-		for (size_t k = r; k < n_resets && resets[k] < w->hi; k++)
+		for (size_t k = r; k < n_resets && resets[k] < w.hi; k++)
 			d += v[resets[k] - 1];
-		int64_t first = w->t[w->lo], last = w->t[w->hi - 1];
+		int64_t first = w.t[w.lo], last = w.t[w.hi - 1];
 		size_t i = cols.n++;
 		cols.d[i] = d;
-		cols.before[i] = (double)(first - w->start);
-		cols.after[i] = (double)(w->end - last);
+		cols.before[i] = (double)(first - w.start);
+		cols.after[i] = (double)(w.end - last);
 		cols.span[i] = (double)(last - first);
-		cols.gaps[i] = (double)(w->hi - w->lo - 1);
-		cols.first[i] = v[w->lo];
+		cols.gaps[i] = (double)(w.hi - w.lo - 1);
+		cols.first[i] = v[w.lo];
 		cols.step[i] = step;
 		if (cols.n == BLOCK)
 			flush(c, &cols, counter, range_s);
 	}
 	flush(c, &cols, counter, range_s);
+	*window = w;
 }
 
 static int
