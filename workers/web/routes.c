@@ -257,6 +257,21 @@ add_query(const struct call *c, struct buf *b)
 	buf_add_str(b, q);
 }
 
+/*
+ * A decoded path for a Location, encoded again: a backslash behind the first
+ * slash would lead browsers to another host.
+ */
+static void
+add_path(struct buf *b, struct str path)
+{
+	for (size_t i = 0; i < path.n; i++) {
+		if (path.p[i] != '\0' && strchr("/$&+,:;=@", path.p[i]))
+			buf_add_byte(b, (uint8_t)path.p[i]);
+		else
+			url_add_encoded(b, str_from(path.p + i, 1));
+	}
+}
+
 /* Location with the request's query behind it. */
 static void
 redirect_fixed(struct call *c, struct str path)
@@ -270,12 +285,7 @@ redirect_fixed(struct call *c, struct str path)
 		path = str_from(path.p + strlen(API), path.n - strlen(API));
 	else
 		buf_add_str(&b, c->web->set.prefix);
-	for (size_t i = 0; i < path.n; i++) {
-		if (path.p[i] == '/')
-			buf_add_byte(&b, '/');
-		else
-			url_add_encoded(&b, str_from(path.p + i, 1));
-	}
+	add_path(&b, path);
 	add_query(c, &b);
 	call_redirect(c, r->method == HTTP_GET ? 301 : 307, buf_str(&b));
 	buf_clear(&b);
@@ -338,7 +348,7 @@ redirect_within(struct call *c, struct str path)
 	struct buf b;
 
 	buf_init(&b, 0);
-	buf_add_str(&b, path);
+	add_path(&b, path);
 	add_query(c, &b);
 	call_redirect(c, 301, buf_str(&b));
 	buf_clear(&b);
