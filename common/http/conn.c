@@ -4,9 +4,9 @@
  * left, closing without cutting off what was written.
  *
  * While the owner works the socket is not read (the kernel's buffer bounds
- * what a client can pipeline); that the client left is told by EV_CLOSED,
- * which sees a FIN behind unread bytes too. A half-closed connection counts
- * as left, as with the reference.
+ * what a client can pipeline); that the client left is told by the loop or,
+ * once something is pipelined, by a look at the socket every LOOK_MS. A
+ * half-closed connection counts as left, as with the reference.
  *
  * Closing with unread input would make the kernel send RST and the client
  * might lose the reply: so the write side is shut first and the input
@@ -16,6 +16,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 #define OUTPUT_STALL_BYTES	(256 * 1024)
 #define LINGER_MS		1000
 #define LINGER_BYTES		(256 * 1024)
+#define LOOK_MS			20	/* for the end behind pipelined bytes */
 
 static void conn_process(struct http_exchange *x);
 
@@ -131,6 +133,25 @@ conn_refuse(struct http_exchange *x, int status, const char *reason)
 	conn_flush(x);
 }
 
+/* A FIN or a reset has come, whatever lies unread before it. */
+static bool
+client_has_left(const struct http_exchange *x)
+{
+	struct pollfd p = { bufferevent_getfd(x->bev), POLLRDHUP, 0 };
+
+	return poll(&p, 1, 0) == 1 && p.revents != 0;
+}
+
+static void
+conn_client_left(struct http_exchange *x)
+{
+	x->gone = true;
+	x->close_after = true;
+	if (x->gone_cb != NULL)
+		x->gone_cb(x, x->gone_arg);
+}
+
+/* Once for each wait: an end, or the first byte that was pipelined. */
 static void
 closed_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -138,22 +159,27 @@ closed_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (x->state == HTTP_CONN_WORK && !x->gone) {
-		x->gone = true;
-		x->close_after = true;
-		if (x->gone_cb != NULL)
-			x->gone_cb(x, x->gone_arg);
-	}
+	if (x->state != HTTP_CONN_WORK || x->gone || x->bev == NULL)
+		return;
+	if (client_has_left(x))
+		conn_client_left(x);
+	else
+		deadline_set(x, LOOK_MS);
 }
 
-/* The owner answers later: stop reading, watch for the client's end. */
+/*
+ * The owner answers later: stop reading, watch for the client's end. The
+ * event needs EV_READ: the loop reports a reset as nothing else, and would
+ * spin on one that nobody waits for.
+ */
 static void
 conn_wait_for_owner(struct http_exchange *x)
 {
 	bufferevent_disable(x->bev, EV_READ);
 	if (x->closed == NULL) {
 		x->closed = event_new(x->server->base,
-		    bufferevent_getfd(x->bev), EV_CLOSED, closed_cb, x);
+		    bufferevent_getfd(x->bev), EV_READ | EV_CLOSED, closed_cb,
+		    x);
 	}
 	if (x->closed != NULL)
 		(void)event_add(x->closed, NULL);
@@ -361,7 +387,14 @@ deadline_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (x->state == HTTP_CONN_READ && x->in_request) {
+	if (x->state == HTTP_CONN_WORK) {
+		if (x->gone)
+			return;
+		if (client_has_left(x))
+			conn_client_left(x);
+		else
+			deadline_set(x, LOOK_MS);
+	} else if (x->state == HTTP_CONN_READ && x->in_request) {
 		x->server->stats.timeouts_total++;
 		conn_refuse(x, 408, "the request took too long");
 	} else if (x->state == HTTP_CONN_READ && x->stalled) {
