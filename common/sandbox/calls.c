@@ -157,7 +157,7 @@ static void
 allow_socket(struct filter *f, int family, int type)
 {
 	note(f, seccomp_rule_add(f->ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family),
+	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family, 0),
 	    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)type)));
 }
 
@@ -173,10 +173,10 @@ allow_conditional(struct filter *f, const struct sandbox_row *row)
 	    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)));
 	/* abort() */
 	note(f, seccomp_rule_add(f->ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)self)));
+	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)self, 0)));
 	/* reading limits, not setting them */
 	note(f, seccomp_rule_add(f->ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64),
-	    2, SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0)));
+	    2, SCMP_A0(SCMP_CMP_EQ, 0, 0), SCMP_A2(SCMP_CMP_EQ, 0, 0)));
 	if (sandbox_row_has(row, GRANT_TCP) ||
 	    sandbox_row_has(row, GRANT_DNS)) {
 		allow_socket(f, AF_INET, SOCK_STREAM);
@@ -188,7 +188,7 @@ allow_conditional(struct filter *f, const struct sandbox_row *row)
 	}
 	/* libcurl's and libevent's own wake-up pairs */
 	note(f, seccomp_rule_add(f->ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair),
-	    1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX)));
+	    1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0)));
 	if (sandbox_row_has(row, GRANT_THREADS)) {
 		/* a thread shares all of this; a process does not */
 		const scmp_datum_t must = CLONE_VM | CLONE_FS | CLONE_FILES |
