@@ -13,6 +13,8 @@
 
 #include <event2/event.h>
 
+#include "common/base/duration.h"
+#include "common/base/float_text.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/vec.h"
@@ -239,10 +241,27 @@ free_worker(struct pool *p, uint32_t kind)
 }
 
 static void
+check_queued(struct pool *p, mono_time now)
+{
+	struct job *j = TAILQ_FIRST(&p->queue);
+
+	while (j != NULL) {
+		if (mono_before(now, j->deadline)) {
+			j = TAILQ_NEXT(j, entry);
+			continue;
+		}
+		job_refuse(p, j, ERR_TIMEOUT,
+		    "query timed out in query queue");
+		j = TAILQ_FIRST(&p->queue);
+	}
+}
+
+static void
 pool_start_jobs(struct pool *p)
 {
 	struct job *j, *next;
 
+	check_queued(p, mono_now());
 	for (j = TAILQ_FIRST(&p->queue); j != NULL; j = next) {
 		struct pool_worker *w = free_worker(p, j->kind);
 		struct err err = ERR_INIT;
@@ -260,6 +279,28 @@ pool_start_jobs(struct pool *p)
 		j->worker = w;
 		w->job = j;
 	}
+}
+
+/*
+ * A job ends with the server's time limit or with its own, waiting included.
+ * What is no time, or none that is left, is the query process's to say.
+ */
+static mono_time
+job_deadline(const struct pool *p, const struct call *c, uint32_t kind)
+{
+	struct str s = url_params_get(&c->params, "timeout");
+	int64_t ms = p->web->set.query_timeout_ms, own;
+	struct err ignored = ERR_INIT;
+	double v;
+
+	if (is_metadata(kind) || s.n == 0)
+		return mono_add_ms(c->started, ms);
+	if (float_parse(s.p, s.n, &v))
+		own = v > 0 && v < (double)ms / 1000 ? (int64_t)(v * 1000) :
+		    0;
+	else if (duration_parse(s, &own, &ignored) == -1)
+		own = 0;
+	return mono_add_ms(c->started, own > 0 && own < ms ? own : ms);
 }
 
 void
@@ -286,7 +327,7 @@ pool_submit(struct pool *p, struct call *c, uint32_t kind)
 	j->id = c->id;
 	j->kind = kind;
 	j->started = c->started;
-	j->deadline = mono_add_ms(c->started, p->web->set.query_timeout_ms);
+	j->deadline = job_deadline(p, c, kind);
 	http_exchange_peer(c->x, j->client);
 	http_exchange_on_gone(c->x, gone_cb, j);
 	TAILQ_INSERT_TAIL(&p->queue, j, entry);
@@ -502,22 +543,6 @@ pool_worker_down(struct pool *p, struct ipc_channel *ch,
 
 /* --- deadlines --- */
 
-static void
-check_queued(struct pool *p, mono_time now)
-{
-	struct job *j = TAILQ_FIRST(&p->queue);
-
-	while (j != NULL) {
-		if (mono_before(now, j->deadline)) {
-			j = TAILQ_NEXT(j, entry);
-			continue;
-		}
-		job_refuse(p, j, ERR_TIMEOUT,
-		    "query timed out in query queue");
-		j = TAILQ_FIRST(&p->queue);
-	}
-}
-
 /* Processes end queries in time themselves; this is for those that do not. */
 static void
 check_running(struct pool *p, mono_time now)
@@ -546,7 +571,6 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	check_queued(p, now);
 	check_running(p, now);
 	pool_start_jobs(p);
 	(void)event_add(p->tick, &every);
