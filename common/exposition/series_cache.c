@@ -245,23 +245,9 @@ series_cache_track(struct series_cache *c, struct cached_line *l)
 {
 	if (l->tracked == c->iter)
 		return;
-	l->tracked_before = l->tracked == c->iter - 1 && l->tracked != 0;
+	c->n_kept += l->tracked == c->iter - 1 && l->tracked != 0;
 	l->tracked = c->iter;
 	c->n_tracked++;
-	c->n_kept += l->tracked_before;
-}
-
-void
-series_cache_abandon(struct series_cache *c)
-{
-	for (size_t i = 0; i < c->n; i++) {
-		struct cached_line *l = &c->lines[i];
-
-		if (l->tracked == c->iter)
-			l->tracked = l->tracked_before ? c->iter - 1 : 0;
-	}
-	c->n_tracked = c->n_kept = 0;
-	c->prev = SERIES_CACHE_NONE;
 }
 
 static int

@@ -22,9 +22,8 @@
  *	series_cache_vanished(c, cb, arg);	tracked before, not now
  *	series_cache_end(c, true, gone_cb, arg);
  *
- * or, when the body turns out bad, series_cache_abandon and then
- * series_cache_vanished for all of the previous iteration and
- * series_cache_end with flush = false.
+ * or, when the body turns out bad, series_cache_end with flush = false. What
+ * was tracked until then stays so, as in the reference: it has not vanished.
  *
  * Pointers to lines are valid until the next series_cache_next,
  * series_cache_add or series_cache_end.
@@ -58,7 +57,6 @@ struct cached_line {
 	uint8_t		kind;		/* enum cached_kind */
 	uint8_t		entry;		/* enum expo_entry */
 	uint8_t		type;		/* enum metric_type in force there */
-	bool		tracked_before;	/* also in the iteration before */
 };
 
 struct series_cache {
@@ -103,9 +101,6 @@ struct cached_line *series_cache_add(struct series_cache *c,
 
 /* The line's series is exposed now; its end shall be noticed. */
 void	 series_cache_track(struct series_cache *c, struct cached_line *line);
-
-/* Nothing of this iteration counts. */
-void	 series_cache_abandon(struct series_cache *c);
 
 typedef void series_cache_fn(void *arg, struct cached_line *line);
 

@@ -547,6 +547,8 @@ fetch_on_end(struct http_fetch *f, CURLcode rc)
 		if (f->too_big)
 			err_set(&f->err, ERR_LIMIT,
 			    "body size limit exceeded");
+		else if (buf_failed(&f->body))
+			err_set(&f->err, ERR_NOMEM, "out of memory for a body");
 		else
 			fetch_error_from_curl(f, rc);
 		fetch_fail(f);

@@ -158,6 +158,12 @@ fetch_error_from_curl(struct http_fetch *f, CURLcode rc)
 		snprintf(text, sizeof(text), "net/http: HTTP/1.x transport "
 		    "connection broken: malformed HTTP response");
 		break;
+	case CURLE_OUT_OF_MEMORY:	/* a header line beyond curl's limit */
+	case CURLE_WRITE_ERROR:		/* our own, on all of them */
+		snprintf(text, sizeof(text), "net/http: HTTP/1.x transport "
+		    "connection broken: net/http: server response headers "
+		    "exceeded %d bytes; aborted", HTTP_HEAD_BYTES_MAX);
+		break;
 	default:
 		snprintf(text, sizeof(text), "%s", f->curl_error[0] != '\0' ?
 		    f->curl_error : curl_easy_strerror(rc));

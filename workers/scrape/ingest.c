@@ -5,9 +5,10 @@
  * label set is made: the target's labels join, metric relabelling and the
  * limits have their say (reference: scrape/scrape.go).
  *
- * A body that turns out bad, or exceeds a limit, counts as nothing: the
- * batch is emptied, and stale markers for all that the last scrape had go
- * into it.
+ * Of a body that turns out bad, or exceeds a limit, nothing is stored: the
+ * batch is emptied, and stale markers for what the last scrape had and this
+ * one had not, up to where it was read, go into it. Series before the error
+ * keep their last sample, as in the reference.
  */
 
 #define LOG_COMPONENT "scrape manager"
@@ -607,7 +608,6 @@ ingest_body(struct loop *l, struct batch *b, struct buf *body,
 	if (r == -1) {
 		b->n = 0;
 		b->own_times = b->failed = false;
-		series_cache_abandon(&l->cache);
 	}
 	end_iteration(l, b, r == 0);
 	return r;

@@ -317,8 +317,8 @@ struct ingest_result {
 };
 
 /*
- * Parses a body into the batch. -1: nothing of it counts, b is emptied and
- * holds the stale markers of the last scrape instead. An empty body only
+ * Parses a body into the batch. -1: none of its samples count, b holds stale
+ * markers instead, for what was not read up to the error. An empty body only
  * marks.
  */
 int	 ingest_body(struct loop *l, struct batch *b, struct buf *body,

@@ -98,10 +98,6 @@ scrape(struct series_cache *c, struct twin *t, struct buf *body, bool bad)
 		t->now[name] = true;
 	}
 	assert_int_equal(e, bad ? EXPO_ERROR : EXPO_END);
-	if (bad) {
-		series_cache_abandon(c);
-		memset(t->now, 0, sizeof(t->now));
-	}
 	memset(t->vanished, 0, sizeof(t->vanished));
 	series_cache_vanished(c, on_vanished, &s);
 	for (int i = 0; i < N_NAMES; i++)
