@@ -27,9 +27,9 @@ query_ring_init(struct query *q, struct err *err)
 
 	if (fd == -1)
 		return -1;
-	/* pre-faulted: the first touch of a page costs more than its use */
+	/* its pages come with the first answers: idle rings take none */
 	r->bytes = mmap(NULL, REPLY_RING_BYTES, PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_POPULATE, fd, 0);
+	    MAP_SHARED, fd, 0);
 	if (r->bytes == MAP_FAILED) {
 		(void)err_set_os(err, "mapping the reply ring");
 		(void)close(fd);

@@ -34,6 +34,12 @@
  */
 #define AHEAD_MS_MAX	(11 * 60 * 1000)
 #define STALLED_MAX	((size_t)256 << 20)	/* bytes, of all clients */
+/*
+ * Series that were created together fill their chunks together: then what
+ * the tick writes is not enough, and each batch writes some too.
+ */
+#define SPILL_WAITING	1024
+#define SPILL_BYTES	((size_t)1 << 20)
 
 struct append_batch {
 	struct append_batch	*next;
@@ -395,9 +401,11 @@ storage_on_samples(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 		return;
 	c->in_batch = false;
 	c->last_seq = in.seq;
-	if (c->stalled == NULL && batch_commit(s, c, &c->cur))
+	if (c->stalled == NULL && batch_commit(s, c, &c->cur)) {
 		batch_reset(&c->cur);
-	else if ((why = batch_stall(s, c)) != NULL)
+		if (head_spill_waiting(s->head) > SPILL_WAITING)
+			storage_spill(s, SPILL_BYTES);
+	} else if ((why = batch_stall(s, c)) != NULL)
 		ipc_violation(ch, m, why);
 }
 

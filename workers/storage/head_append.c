@@ -37,11 +37,16 @@
 
 /* --- chunks --- */
 
-/* The next size of a chunk's data: 64, 96, 128, … bytes. */
+/*
+ * The next size of a chunk's data: 64, 96, 128, 192, … bytes. Small steps
+ * where most chunks end (300 to 500 bytes): what is left of the last one is
+ * lost a series.
+ */
 static uint32_t
 data_units(uint32_t units)
 {
-	static const uint8_t steps[] = { 4, 6, 8, 12, 16, 24, 32, 48, 64 };
+	static const uint8_t steps[] = { 4, 6, 8, 12, 16, 20, 24, 28, 32, 40,
+	    48, 64 };
 
 	for (size_t i = 0; i < sizeof(steps); i++) {
 		if (steps[i] > units)
@@ -80,7 +85,7 @@ head_chunk_add(struct head *h, uint32_t slot, const struct head_chunk *c)
 	n = l == NULL ? 0 : l->n;
 	if (l == NULL || n == l->cap) {
 		units = head_alloc_size(&h->alloc,
-		    chunks_units(n + n / 2 + 1));
+		    chunks_units(n + n / 4 + 1));
 		bigger = head_alloc(h, units);
 		if (bigger == 0)
 			return 0;

@@ -9,6 +9,10 @@
 
 #include "workers/storage/head_priv.h"
 
+#include <stdlib.h>
+
+#define FULL_KEEP	8192	/* places of an empty queue that stay */
+
 static struct head_chunk *
 chunk_at(const struct head *h, uint32_t slot, uint32_t index)
 {
@@ -50,8 +54,14 @@ head_spill_list(struct head *h, struct head_full_chunk *out, size_t max)
 			.len_bytes = f->len_bytes,
 		};
 	}
-	if (h->full_at == h->full_n)
+	if (h->full_at == h->full_n) {
 		h->full_at = h->full_n = 0;
+		if (h->full_cap > FULL_KEEP) {
+			free(h->full);
+			h->full = NULL;
+			h->full_cap = 0;
+		}
+	}
 	return n;
 }
 

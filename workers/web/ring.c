@@ -32,8 +32,7 @@ ring_open(int ring_fd, int page_fd, uint64_t size, struct err *err)
 	    !is_solid(page_fd, REPLY_PAGE_BYTES))
 		(void)err_set(err, ERR_BAD_DATA, "not a reply ring");
 	else {
-		bytes = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_POPULATE,
-		    ring_fd, 0);
+		bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, ring_fd, 0);
 		page = mmap(NULL, REPLY_PAGE_BYTES, PROT_READ | PROT_WRITE,
 		    MAP_SHARED, page_fd, 0);
 		if (bytes == MAP_FAILED || page == MAP_FAILED)
