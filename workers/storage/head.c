@@ -194,7 +194,8 @@ head_memory(const struct head *h, uint64_t *used_bytes,
 uint64_t
 head_touched_bytes(const struct head *h)
 {
-	return (uint64_t)h->alloc.top * HEAD_UNIT;
+	return (uint64_t)h->alloc.top * HEAD_UNIT -
+	    (uint64_t)h->alloc.n_empty * HEAD_PAGE_BYTES;
 }
 
 uint64_t

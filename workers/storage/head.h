@@ -236,7 +236,12 @@ const struct head_counters *head_counters(const struct head *h);
 /* Bytes of the arena in use, and its ceiling for new series. */
 void	 head_memory(const struct head *h, uint64_t *used_bytes,
 	    uint64_t *ceiling_bytes);
-/* Bytes up to the highest ever used: what the arena takes of memory. */
+/*
+ * Gives free memory back to the kernel that was not needed since the last
+ * call; at most 32 MiB, which takes some 5 ms. Once a second.
+ */
+void	 head_trim(struct head *h);
+/* What the arena takes of memory: in use, free, and lost between blocks. */
 uint64_t head_touched_bytes(const struct head *h);
 uint64_t head_n_series(const struct head *h);
 uint64_t head_n_chunks(const struct head *h);

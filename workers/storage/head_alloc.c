@@ -16,9 +16,15 @@
  * a slab is private to this process. Slabs with free blocks are in a list of
  * their class. Fresh memory comes from the top; when that reached the end,
  * free big things are broken into pages. Pages are never joined.
+ *
+ * Pages that stay free are given back to the kernel (head_trim): the chunks
+ * of 100,000 series that were made together become full together, and half
+ * of the arena is free then for a good while.
  */
 
 #include "workers/storage/head_priv.h"
+
+#include <sys/mman.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +35,8 @@
 #define BIG_UNITS	4096u	/* 64 KiB */
 #define PAGE_BLOCK_MAX	64u	/* units of the largest block in a page */
 #define BIG_BLOCK_MAX	1024u
+#define TRIM_PAGES_MAX	8192u	/* in one turn: 32 MiB */
+#define TRIM_KEEP_PAGES	256u	/* and a sixteenth of what is used */
 
 /* By the number of its first page. */
 struct head_slab {
@@ -63,9 +71,10 @@ head_alloc_clear(struct head_alloc *a)
 {
 	free(a->slab);
 	free(a->page);
+	free(a->empty);
 	free(a->big);
 	a->slab = NULL;
-	a->page = a->big = NULL;
+	a->page = a->empty = a->big = NULL;
 }
 
 /* The smallest class that holds this many units; -1 when none does. */
@@ -149,6 +158,10 @@ page_alloc(struct head *h)
 	head_off off;
 	uint32_t units;
 
+	if (a->n_pages == 0 && a->n_empty > 0) {
+		a->free_units -= PAGE_UNITS;
+		return a->empty[--a->n_empty];
+	}
 	if (a->n_pages == 0 && a->end - a->top >= PAGE_UNITS) {
 		off = a->top;
 		set_top(h, a->top + PAGE_UNITS);
@@ -168,7 +181,9 @@ page_alloc(struct head *h)
 	if (a->n_pages == 0)
 		return 0;
 	a->free_units -= PAGE_UNITS;
-	return a->page[--a->n_pages];
+	if (--a->n_pages < a->n_pages_low)
+		a->n_pages_low = a->n_pages;
+	return a->page[a->n_pages];
 }
 
 static head_off
@@ -340,6 +355,58 @@ head_alloc_free(struct head *h, head_off off, uint32_t units)
 	memcpy(head_ptr(h, off), &a->free_list[c], sizeof(off));
 	a->free_list[c] = off;
 	a->free_units += a->class_units[c];
+}
+
+static int
+by_offset(const void *a, const void *b)
+{
+	head_off x, y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return (x > y) - (x < y);
+}
+
+/* Gives the memory of n pages back, run by run; how many it was. */
+static size_t
+pages_remove(struct head *h, const head_off *page, size_t n)
+{
+	size_t from = 0;
+
+	while (from < n) {
+		size_t to = from + 1;
+
+		while (to < n && page[to] == page[to - 1] + PAGE_UNITS)
+			to++;
+		if (madvise(head_ptr(h, page[from]),
+		    (to - from) * PAGE_UNITS * HEAD_UNIT, MADV_REMOVE) == -1)
+			break;
+		from = to;
+	}
+	return from;
+}
+
+void
+head_trim(struct head *h)
+{
+	struct head_alloc *a = &h->alloc;
+	uint64_t keep = TRIM_KEEP_PAGES + a->used_units / PAGE_UNITS / 16;
+	size_t n = a->n_pages_low > keep ? a->n_pages_low - (size_t)keep : 0;
+
+	/* The lowest of the stack were not used since the last turn. */
+	a->n_pages_low = a->n_pages;
+	if (n > TRIM_PAGES_MAX)
+		n = TRIM_PAGES_MAX;
+	if (n == 0 || vec_grow(&a->empty, &a->empty_cap, a->n_empty + n,
+	    sizeof(*a->empty)) == -1)
+		return;
+	qsort(a->page, n, sizeof(*a->page), by_offset);
+	n = pages_remove(h, a->page, n);
+	memcpy(a->empty + a->n_empty, a->page, n * sizeof(*a->page));
+	a->n_empty += n;
+	a->n_pages -= n;
+	memmove(a->page, a->page + n, a->n_pages * sizeof(*a->page));
+	a->n_pages_low = a->n_pages;
 }
 
 uint64_t

@@ -43,6 +43,9 @@ struct head_alloc {
 	struct head_slab *slab;		/* by page */
 	head_off	*page;		/* free pages */
 	size_t		 n_pages, page_cap;
+	size_t		 n_pages_low;	/* the fewest since head_trim */
+	head_off	*empty;		/* free pages without memory */
+	size_t		 n_empty, empty_cap;
 	head_off	*big;		/* free 64 KiB slabs */
 	size_t		 n_big, big_cap;
 };

@@ -37,6 +37,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		return;
 	append_retry(s);
 	orphans_tick(s);
+	head_trim(s->head);
 	storage_metrics_update(s);
 	while (sync_take_error(s->sync, &err))
 		log_error("Syncing failed", F_ERR(&err));

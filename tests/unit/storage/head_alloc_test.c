@@ -7,6 +7,8 @@
 
 #include "tests/unit/storage/head_twin.h"
 
+#include <sys/stat.h>
+
 #include "workers/storage/head_priv.h"
 
 #define BLOCKS	3000
@@ -44,6 +46,8 @@ test_random(void **state)
 		uint32_t units = 1 + rnd(&r, rnd(&r, 20) == 0 ? 3000 :
 		    rnd(&r, 4) == 0 ? 300 : 20);
 
+		if (i % 1000 == 0)
+			head_trim(h);
 		if (b->off != 0) {
 			if (i % 8 == 0)
 				check_block(h, b);
@@ -114,12 +118,58 @@ test_lockstep(void **state)
 	head_free(h);
 }
 
+/* What stays free for a turn takes no memory, and is zero when it is used. */
+static void
+test_trim(void **state)
+{
+	struct head_options o = { .ceiling_bytes = 64 << 20 };
+	struct err err = ERR_INIT;
+	struct head *h = head_new(&o, &err);
+	enum { N = 80000 };	/* of 448 bytes: 34 MiB */
+	static head_off off[N];
+	uint64_t full, after, room;
+	struct stat st;
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		off[i] = head_alloc(h, 28);
+		assert_int_not_equal(off[i], 0);
+		memset(head_ptr(h, off[i]), 0xee, 28 * HEAD_UNIT);
+	}
+	full = head_touched_bytes(h);
+	room = head_alloc_room(h);
+	for (int i = 0; i < N; i++)
+		head_alloc_free(h, off[i], 28);
+	head_trim(h);
+	assert_int_equal(head_touched_bytes(h), full);
+	for (int i = 0; i < 2; i++)
+		head_trim(h);
+	after = head_touched_bytes(h);
+	assert_true(after + (32 << 20) <= full);
+	assert_int_equal(fstat(h->fd, &st), 0);
+	assert_true((uint64_t)st.st_blocks * 512 <= after + (1 << 20));
+
+	for (int i = 0; i < N; i++) {
+		const uint8_t *p;
+
+		off[i] = head_zalloc(h, 28);
+		assert_int_not_equal(off[i], 0);
+		p = head_ptr(h, off[i]);
+		for (size_t k = 0; k < 28 * HEAD_UNIT; k++)
+			assert_int_equal(p[k], 0);
+	}
+	assert_int_equal(head_touched_bytes(h), full);
+	assert_int_equal(head_alloc_room(h), room);
+	head_free(h);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_lockstep),
+		cmocka_unit_test(test_trim),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
