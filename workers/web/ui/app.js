@@ -128,9 +128,10 @@
     g.textBaseline = 'top'; g.textAlign = 'center';
     const { step, out } = timeTicks(chart.start, chart.end, Math.max(2, Math.floor((L.box.r - L.box.l) / 90)));
     for (const t of out) {
-      const x = Math.round(L.x(t)) + 0.5, txt = fmtTime(t);
+      const x = Math.round(L.x(t)) + 0.5, full = fmtTime(t);
+      const txt = step >= 86400 ? full.slice(5, 10) : step < 60 ? full.slice(11) : full.slice(11, 16);
       g.beginPath(); g.moveTo(x, L.box.t); g.lineTo(x, L.box.b); g.stroke();
-      g.fillText(step >= 86400 ? txt.slice(5, 10) : step < 60 ? txt.slice(11) : txt.slice(11, 16), x, L.box.b + 8);
+      g.fillText(txt, Math.min(x, L.w - g.measureText(txt).width / 2 - 1), L.box.b + 8);
     }
   }
   function draw() {
@@ -394,11 +395,12 @@
   }
 
   // --- the other pages ---
-  const table = (head, rows) => el('table', {}, el('tbody', {},
-    ...(head ? [el('tr', {}, ...head.map((h) => el('th', {}, h)))] : []),
+  const table = (head, rows, kind = '') => el('table', { class: kind }, el('tbody', {},
+    ...(head ? [el('tr', {}, ...head.map((h) => el('th', { class: h === 'Count' ? 'num' : '' }, h)))] : []),
     ...rows.map((r) => el('tr', {}, ...r.map((c) => c instanceof Element && c.tagName === 'TD' ? c : el('td', {}, c))))));
+  const short = (...k) => el('td', { class: 'short' }, ...k);
   const tags = (labels) => el('span', {}, ...Object.entries(labels).map(([k, v]) => el('span', { class: 'tag' }, `${k}="${v}"`)));
-  const pairs = (o) => table(null, Object.entries(o).map(([k, v]) => [k, el('span', { class: 'mono' }, String(v))]));
+  const pairs = (o) => table(null, Object.entries(o).map(([k, v]) => [k, el('span', { class: 'mono' }, String(v))]), 'pairs');
 
   async function targetsPage(out) {
     const { data } = await api('targets');
@@ -407,8 +409,8 @@
     for (const [name, list] of pools) {
       out.append(el('h2', {}, `${name} (${list.filter((t) => t.health === 'up').length}/${list.length} up)`),
         table(['Endpoint', 'State', 'Labels', 'Last scrape', 'Duration', 'Error'], list.map((t) => [
-          el('a', { href: t.globalUrl, rel: 'noreferrer' }, t.scrapeUrl), el('span', { class: t.health }, t.health), tags(t.labels),
-          fmtAgo(t.lastScrape), (t.lastScrapeDuration * 1000).toFixed(1) + ' ms', t.lastError])));
+          el('a', { href: t.globalUrl, rel: 'noreferrer' }, t.scrapeUrl), short(el('span', { class: t.health }, t.health)), tags(t.labels),
+          short(fmtAgo(t.lastScrape)), short((t.lastScrapeDuration * 1000).toFixed(1) + ' ms'), t.lastError]), 'targets'));
     }
     if (!pools.size) out.append(el('p', { class: 'dim' }, 'No targets.'));
     const dropped = Object.entries(data.droppedTargetCounts || {}).filter(([, n]) => n);
@@ -424,9 +426,11 @@
     config: ['Configuration', async (out) => { out.append(el('pre', {}, (await api('status/config')).data.yaml)); }],
     'tsdb-status': ['Time series database', async (out) => {
       const { headStats, ...lists } = (await api('status/tsdb')).data;
+      for (const k of ['minTime', 'maxTime'])
+        if (Math.abs(headStats[k]) < 8e15) headStats[k] += ` (${fmtTime(headStats[k] / 1000)})`;
       out.append(el('h2', {}, 'Head'), pairs(headStats));
       for (const [k, list] of Object.entries(lists))
-        out.append(el('h2', {}, k.replace(/([A-Z])/g, ' $1').toLowerCase()),
+        out.append(el('h2', {}, (k[0].toUpperCase() + k.slice(1).replace(/([A-Z])/g, (c) => ' ' + c.toLowerCase()))),
           table(['Name', 'Count'], list.map((i) => [el('span', { class: 'mono' }, i.name), el('td', { class: 'num' }, String(i.value))])));
     }] };
   async function otherPage() {
