@@ -39,6 +39,8 @@ struct source_cursor {
 	bool			 series_only;
 	struct chunk_span	*span;		/* of the current series */
 	size_t			 span_cap;
+	const struct head_interval *deleted;	/* of it, in the arena */
+	uint32_t		 n_deleted;
 };
 
 static int
@@ -145,6 +147,22 @@ in_file(struct source_cursor *c, uint64_t ref,
 	return 0;
 }
 
+/*
+ * Whether a deleted range covers the chunk whole. The last one may grow, so
+ * that it has no end, as the reference sees it.
+ */
+static bool
+is_deleted(const struct source_cursor *c, const struct head_chunk_view *v,
+    bool last)
+{
+	for (uint32_t i = 0; !last && i < c->n_deleted; i++) {
+		if (c->deleted[i].mint_ms <= v->mint_ms &&
+		    v->maxt_ms <= c->deleted[i].maxt_ms)
+			return true;
+	}
+	return false;
+}
+
 /* The spans of one series in the range: how many, -1 on an error. */
 static int64_t
 spans(struct source_cursor *c, uint64_t ref, const struct head_capture *cap,
@@ -162,7 +180,8 @@ spans(struct source_cursor *c, uint64_t ref, const struct head_capture *cap,
 			return -1;
 		if (v.mint_ms > c->maxt_ms)
 			break;
-		if (v.n_samples == 0 || v.maxt_ms < c->mint_ms)
+		if (v.n_samples == 0 || v.maxt_ms < c->mint_ms ||
+		    is_deleted(c, &v, i == cap->n - 1))
 			continue;
 		if (c->series_only)
 			return 1;
@@ -199,6 +218,9 @@ head_next(struct source_cursor *c, struct source_series *out,
 			return -1;
 		if (got == 0)
 			continue;
+		if (head_reader_deleted(c->s->r, &v, &c->deleted,
+		    &c->n_deleted, err) == -1)
+			return -1;
 		n = spans(c, v.ref, &c->cap[i], err);
 		if (n == -1)
 			return -1;
@@ -211,6 +233,9 @@ head_next(struct source_cursor *c, struct source_series *out,
 			.n_labels = v.n_labels,
 			.n_spans = c->series_only ? 0 : (uint32_t)n,
 			.spans = c->span,
+			.tombstones =
+			    (const struct source_tombstone *)c->deleted,
+			.n_tombstones = c->series_only ? 0 : c->n_deleted,
 		};
 		return 1;
 	}

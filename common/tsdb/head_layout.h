@@ -151,10 +151,29 @@ struct head_series {
 	uint32_t	slot;
 	head_off	chunks;		/* acquire: struct head_chunks; 0 = none */
 	uint32_t	n_labels;
-	uint32_t	reserved[3];
+	head_off	deleted;	/* acquire: struct head_deleted; 0 = none */
+	uint32_t	reserved[2];
 	struct head_label label[];	/* sorted by name's text */
 };
 _Static_assert(sizeof(struct head_series) == 32, "packed");
+
+/* Closed. */
+struct head_interval {
+	int64_t		mint_ms;
+	int64_t		maxt_ms;
+};
+
+/*
+ * Ranges of time whose samples readers leave out (tombstones), sorted; they
+ * neither touch nor overlap. A block never changes once it is published.
+ */
+struct head_deleted {
+	uint32_t	n;
+	uint32_t	units;		/* of the block, the writer's own */
+	uint64_t	reserved;
+	struct head_interval interval[];
+};
+_Static_assert(sizeof(struct head_deleted) == HEAD_UNIT, "a unit");
 
 /* See "Publication" above. */
 struct head_chunk {

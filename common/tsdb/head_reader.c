@@ -345,8 +345,33 @@ head_reader_series(const struct head_reader *r, uint32_t slot,
 	    at(r, off, sizeof(*s) + n * sizeof(s->label[0])) == NULL)
 		return corrupt(err, "series", off);
 	*out = (struct head_series_view){ .ref = s->ref, .label = s->label,
-	    .n_labels = n, .chunks = head_load32(&s->chunks) };
+	    .n_labels = n, .chunks = head_load32(&s->chunks),
+	    .deleted = head_load32(&s->deleted) };
 	return 1;
+}
+
+int
+head_reader_deleted(const struct head_reader *r,
+    const struct head_series_view *s, const struct head_interval **out,
+    uint32_t *n_out, struct err *err)
+{
+	const struct head_deleted *d;
+	uint32_t n;
+
+	*out = NULL;
+	*n_out = 0;
+	if (s->deleted == 0)
+		return 0;
+	d = at(r, s->deleted, sizeof(*d));
+	if (d == NULL)
+		return corrupt(err, "deleted ranges", s->deleted);
+	n = __atomic_load_n(&d->n, __ATOMIC_RELAXED);
+	if (at(r, s->deleted, sizeof(*d) +
+	    (uint64_t)n * sizeof(d->interval[0])) == NULL)
+		return corrupt(err, "deleted ranges", s->deleted);
+	*out = d->interval;
+	*n_out = n;
+	return 0;
 }
 
 uint32_t

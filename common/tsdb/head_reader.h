@@ -104,11 +104,16 @@ struct head_series_view {
 	const struct head_label	*label;	/* in the arena */
 	uint32_t		 n_labels;
 	head_off		 chunks;
+	head_off		 deleted;
 };
 
 /* 1, 0 for an empty slot, -1 corrupt. */
 int	 head_reader_series(const struct head_reader *r, uint32_t slot,
 	    struct head_series_view *out, struct err *err);
+/* The deleted ranges of a series, borrowed from the arena; -1: corrupt. */
+int	 head_reader_deleted(const struct head_reader *r,
+	    const struct head_series_view *s, const struct head_interval **out,
+	    uint32_t *n_out, struct err *err);
 /* The value's symbol of a name's symbol, 0 when the series has no such. */
 uint32_t head_series_value(const struct head_series_view *s, uint32_t name);
 

@@ -5,7 +5,7 @@ Head and WAL only, no blocks. Both scrape the same targets at the same time,
 two of each: one is stopped, one killed. What each answered before its end is
 what the other finds in the directory, no sample more or less. Its own targets
 differ in kind: chunks that are full, series that come and go, NaN and both
-infinities, exemplars, labels that need quoting.
+infinities, exemplars, labels that need quoting, deleted series.
 """
 
 import concurrent.futures
@@ -22,12 +22,13 @@ import time
 
 import pytest
 
-from brazier import PEERS, Brazier, Prometheus, Target, config, wait_for
+from brazier import PEERS, Brazier, Prometheus, Target, config, get, wait_for
 
 FAST_SECONDS = 14       # 100 ms apart: more than the 120 samples of a chunk
 EVERYTHING = '{__name__=~".+"}[10m]'
 LINE = re.compile(r"^(\{.*\}) (\S+) (-?\d+)$")
 EMPTY = config({}).replace("scrape_configs:\n", "")
+DELETED = "deleted_total"
 OPENMETRICS = {"Content-Type": "application/openmetrics-text; version=1.0.0"}
 
 
@@ -39,7 +40,7 @@ def fast_body(n):
             f"tiny {5e-324 * (n % 9)!r}\n"
             f'odd {("NaN", "+Inf", "-Inf", "-0", "1e308")[n % 5]}\n'
             'quoted{l="a\\"b\\\\c\\nd",utf="\u00e4\u4e16"} ' f"{n}\n"
-            f"{gone}")
+            f"deleted_total {n}\n{gone}")
 
 
 def open_body(n):
@@ -118,14 +119,24 @@ class Writer:
         self.dir.chmod(0o755)
         self.data = self.dir / "data"
         self.server = open_with(cls, self.dir, text, [
-            "--enable-feature=exemplar-storage"]
+            "--web.enable-admin-api", "--enable-feature=exemplar-storage"]
             if cls is Prometheus else [])
         self.at = None
         self.samples = None
 
+    def delete(self):
+        """Two ranges; more is scraped afterwards, and that stays."""
+        for start, end in (0, self.at - 9), (self.at - 7, self.at - 5):
+            status, _ = get(f"{self.server.url}api/v1/admin/tsdb/delete_series?"
+                            f"match[]={DELETED}&start={start:.3f}&end={end:.3f}",
+                            method="POST")
+            assert status == 204
+
     def finish(self):
         """What it answers of all up to a moment ago, then its end."""
         self.at = time.time() - 1
+        if self.cls is Prometheus:
+            self.delete()
         self.samples = shown(self.server, self.at)
         if self.killed:
             self.server.process.kill_group()
@@ -188,6 +199,8 @@ def reopen(cls, writer):
 def test_prometheus_wrote(written, killed):
     w = written[Prometheus, killed]
     assert len(w.samples) > 1000
+    left = sum(DELETED in series for series, _ in w.samples)
+    assert 10 < left < 100, left
     everything = dumped(w.data)
     got, whole = reopen(Brazier, w)
     compare(got, w.samples)

@@ -177,6 +177,12 @@ int	 head_replay_series(struct head *h, uint64_t ref, struct labels ls,
 void	 head_replay_samples(struct head *h, const struct record_sample *s,
 	    size_t n);
 /*
+ * Samples of the slot from mint_ms to maxt_ms, both included, are not shown
+ * any more. ERR_LIMIT when the arena is full or the ranges are too many.
+ */
+int	 head_replay_delete(struct head *h, uint64_t slot, int64_t mint_ms,
+	    int64_t maxt_ms, struct err *err);
+/*
  * A full chunk in a chunks_head file, before the series' record is seen.
  * Chunks of a ref come in order of time; -1 when memory is out.
  */

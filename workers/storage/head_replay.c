@@ -15,6 +15,9 @@
 
 #define REPLAY_COMMIT	0	/* words; visible to every reader */
 
+/* Deleted ranges of one series: each more copies those before it. */
+#define DELETED_MAX	16384u
+
 /* The chunks of one ref, a list by index + 1; refs count up from 1. */
 struct ref_entry {
 	uint64_t	ref;		/* 0 = empty */
@@ -200,6 +203,72 @@ head_replay_samples(struct head *h, const struct record_sample *s, size_t n)
 	}
 	if (mint <= maxt)
 		head_times_add(h, mint, maxt);
+}
+
+/* Whether there is at least a millisecond between the end of x and y. */
+static bool
+ends_before(const struct head_interval *x, const struct head_interval *y)
+{
+	return x->maxt_ms < y->mint_ms && x->maxt_ms + 1 < y->mint_ms;
+}
+
+/* from and one more, in order and merged where they meet; returns how many. */
+static uint32_t
+intervals_merge(struct head_interval *to, const struct head_interval *from,
+    uint32_t n, struct head_interval one)
+{
+	uint32_t i = 0, k = 0;
+
+	while (i < n && ends_before(&from[i], &one))
+		to[k++] = from[i++];
+	for (; i < n && !ends_before(&one, &from[i]); i++) {
+		one.mint_ms = from[i].mint_ms < one.mint_ms ?
+		    from[i].mint_ms : one.mint_ms;
+		one.maxt_ms = from[i].maxt_ms > one.maxt_ms ?
+		    from[i].maxt_ms : one.maxt_ms;
+	}
+	to[k++] = one;
+	while (i < n)
+		to[k++] = from[i++];
+	return k;
+}
+
+/* An interval is a unit, and so is what stands in front of them. */
+_Static_assert(sizeof(struct head_interval) == HEAD_UNIT, "a unit");
+
+int
+head_replay_delete(struct head *h, uint64_t slot, int64_t mint_ms,
+    int64_t maxt_ms, struct err *err)
+{
+	struct head_series *s = slot < h->n_slots ?
+	    head_series_record(h, (uint32_t)slot) : NULL;
+	const struct head_deleted *old = NULL;
+	struct head_deleted *new;
+	uint32_t n = 0;
+	head_off off;
+
+	if (s == NULL || mint_ms > maxt_ms)
+		return 0;
+	if (s->deleted != 0) {
+		old = head_ptr(h, s->deleted);
+		n = old->n;
+	}
+	if (n >= DELETED_MAX)
+		return err_set(err, ERR_LIMIT,
+		    "more than %u deleted ranges in one series", DELETED_MAX);
+	/* One unit more than the old block, whether it is needed or not. */
+	off = head_zalloc(h, n + 2);
+	if (off == 0)
+		return err_set(err, ERR_LIMIT, "the head is full");
+	new = head_ptr(h, off);
+	new->n = intervals_merge(new->interval,
+	    old == NULL ? NULL : old->interval, n,
+	    (struct head_interval){ mint_ms, maxt_ms });
+	new->units = n + 2;
+	if (old != NULL)
+		head_alloc_free(h, s->deleted, old->units);
+	head_store32(&s->deleted, off);
+	return 0;
 }
 
 void

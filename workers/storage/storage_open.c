@@ -32,9 +32,10 @@ struct replaying {
 	struct storage	*s;
 	struct replay_pipe *pipe;	/* samples on their way to the head */
 	int64_t		 segment_began_ns;
-	uint64_t	 histograms, exemplars, metadata, tombstones;
+	uint64_t	 histograms, exemplars, metadata;
 	uint64_t	 chunks_skipped;
 	uint64_t	 series_refused;
+	uint64_t	 deletions_refused;
 };
 
 static int
@@ -130,6 +131,21 @@ replay_on_samples(void *arg, const struct record_sample *s, size_t n,
 	return 0;
 }
 
+static int
+replay_on_tombstone(void *arg, const struct record_tombstone *t,
+    struct err *err)
+{
+	struct replaying *r = arg;
+	struct err e = ERR_INIT;
+
+	(void)err;
+	replay_pipe_drain(r->pipe);
+	if (head_replay_delete(r->s->head, t->ref, t->mint_ms, t->maxt_ms,
+	    &e) == -1 && r->deletions_refused++ == 0)
+		log_warn("Deletion in the WAL has no effect", F_ERR(&e));
+	return 0;
+}
+
 #define COUNT_ONLY(name, type, field)					\
 static int								\
 name(void *arg, const type *x, struct err *err)				\
@@ -139,7 +155,6 @@ name(void *arg, const type *x, struct err *err)				\
 	((struct replaying *)arg)->field++;				\
 	return 0;							\
 }
-COUNT_ONLY(replay_on_tombstone, struct record_tombstone, tombstones)
 COUNT_ONLY(replay_on_exemplar, struct record_exemplar, exemplars)
 COUNT_ONLY(replay_on_metadata, struct record_metadata, metadata)
 COUNT_ONLY(replay_on_histogram, struct record_histogram, histograms)
@@ -199,14 +214,15 @@ replay(struct replaying *r, struct replay_stats *st, struct err *err)
 static void
 log_not_loaded(const struct replaying *r)
 {
-	if (r->histograms + r->exemplars + r->metadata + r->tombstones +
-	    r->chunks_skipped + r->series_refused == 0)
+	if (r->histograms + r->exemplars + r->metadata +
+	    r->chunks_skipped + r->series_refused +
+	    r->deletions_refused == 0)
 		return;
 	log_warn("Parts of the WAL and head chunks are kept but not loaded",
 	    F_UINT("native_histograms", r->histograms),
 	    F_UINT("exemplars", r->exemplars),
 	    F_UINT("metadata", r->metadata),
-	    F_UINT("tombstones", r->tombstones),
+	    F_UINT("deletions", r->deletions_refused),
 	    F_UINT("chunks", r->chunks_skipped),
 	    F_UINT("series", r->series_refused));
 }

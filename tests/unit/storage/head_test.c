@@ -530,6 +530,74 @@ test_replay(void **state)
 	head_free(h);
 }
 
+/* What the reader says of the deleted ranges, by millisecond. */
+static void
+check_deleted(const struct head_reader *r, uint32_t slot, const bool *gone,
+    int64_t n)
+{
+	const struct head_interval *d;
+	struct head_series_view s;
+	struct err err = ERR_INIT;
+	uint32_t n_deleted, at = 0;
+
+	assert_int_equal(head_reader_series(r, slot, &s, &err), 1);
+	assert_int_equal(head_reader_deleted(r, &s, &d, &n_deleted, &err), 0);
+	for (int64_t t = 0; t < n; t++) {
+		while (at < n_deleted && d[at].maxt_ms < t)
+			at++;
+		assert_int_equal(at < n_deleted && d[at].mint_ms <= t,
+		    gone[t]);
+	}
+	for (uint32_t i = 1; i < n_deleted; i++)
+		assert_true(d[i - 1].maxt_ms + 1 < d[i].mint_ms);
+}
+
+static void
+test_replay_delete(void **state)
+{
+	struct head *h = small_head(8 << 20);
+	struct label l = { STR_LIT("__name__"), STR_LIT("up") };
+	struct err err = ERR_INIT;
+	struct rnd r = { rnd_seed() };
+	const struct head_interval *d;
+	struct head_series_view s;
+	struct head_reader hr;
+	bool gone[200] = { false };
+	uint32_t slot, n;
+
+	(void)state;
+	assert_int_equal(head_replay_series(h, 1, labels_of(&l, 1), &slot,
+	    &err), 0);
+	assert_int_equal(head_reader_open(&hr, head_reader_fd(h), -1, &err),
+	    0);
+	check_deleted(&hr, slot, gone, 200);
+	for (int i = 0; i < 60; i++) {
+		int64_t from = rnd(&r, 200), to = from + (int64_t)rnd(&r, 6) - 1;
+
+		assert_int_equal(head_replay_delete(h, slot, from, to, &err),
+		    0);
+		for (int64_t t = from; t <= to && t < 200; t++)
+			gone[t] = true;
+		check_deleted(&hr, slot, gone, 200);
+	}
+	/* A slot that is not there, then all time, twice. */
+	assert_int_equal(head_replay_delete(h, slot + 1, 1, 2, &err), 0);
+	assert_int_equal(head_replay_delete(h, slot, INT64_MIN, INT64_MAX,
+	    &err), 0);
+	assert_int_equal(head_replay_delete(h, slot, INT64_MAX, INT64_MAX,
+	    &err), 0);
+	assert_int_equal(head_reader_series(&hr, slot, &s, &err), 1);
+	assert_int_equal(head_reader_deleted(&hr, &s, &d, &n, &err), 0);
+	assert_int_equal(n, 1);
+	assert_true(d->mint_ms == INT64_MIN && d->maxt_ms == INT64_MAX);
+	/* A reader believes nothing. */
+	s.deleted = UINT32_MAX;
+	assert_int_equal(head_reader_deleted(&hr, &s, &d, &n, &err), -1);
+	assert_non_null(strstr(err.text, "corrupt head: deleted ranges"));
+	head_reader_close(&hr);
+	head_free(h);
+}
+
 /* What an epoch can see is not reused; afterwards it is. */
 static void
 test_epochs(void **state)
@@ -645,6 +713,7 @@ main(void)
 		cmocka_unit_test(test_log_failure),
 		cmocka_unit_test(test_ceiling),
 		cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_replay_delete),
 		cmocka_unit_test(test_epochs),
 		cmocka_unit_test(test_cut_rule),
 		cmocka_unit_test(test_twin),
