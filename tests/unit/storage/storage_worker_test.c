@@ -132,6 +132,17 @@ on_chunks_file(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 	    ipc_msg_take_fd(m, 0), &err), 0);
 }
 
+/* A file may be named in the arena while its message still waits. */
+static bool
+files_more(void *arg)
+{
+	struct harness *h = arg;
+	size_t before = h->files.n;
+
+	event_base_loop(h->base, EVLOOP_NONBLOCK);
+	return h->files.n > before;
+}
+
 static void
 on_closed(void *ctx, struct ipc_channel *ch, const char *why)
 {
@@ -293,6 +304,8 @@ start(struct harness *h)
 	h->query = connect_peer(h, ROLE_QUERY, query_handlers, 2);
 	h->page_fd = head_reader_page_new(&err);
 	head_files_init(&h->files);
+	h->files.more = files_more;
+	h->files.arg = h;
 	fds[0] = dup(h->page_fd);
 	assert_int_equal(ipc_send(h->query, IPC_READER_JOIN, 0, NULL, 0, fds,
 	    1, &err), 0);
