@@ -306,6 +306,37 @@ test_gone(void **state)
 	assert_int_equal(http_server_n_connections(f->server), 0);
 }
 
+/* The end of a client is seen as a reset, and behind later input. */
+static void
+test_gone_hidden(void **state)
+{
+	struct fixture *f = *state;
+
+	/* a reply that was not read makes the close a reset */
+	put(f, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+	    "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+	spin(f, 20);
+	assert_non_null(f->held);
+	(void)close(f->fd);
+	spin(f, 50);
+	assert_int_equal(f->n_gone, 1);
+	http_reply_end(f->held);
+	client(f);
+	put(f, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+	spin(f, 20);
+	put(f, "GET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+	spin(f, 50);
+	assert_int_equal(f->n_gone, 1);
+	(void)close(f->fd);
+	f->fd = -1;
+	spin(f, 100);
+	assert_int_equal(f->n_gone, 2);
+	http_reply_end(f->held);
+	f->held = NULL;
+	spin(f, 50);
+	assert_int_equal(http_server_n_connections(f->server), 0);
+}
+
 static void
 test_abort(void **state)
 {
@@ -447,6 +478,7 @@ main(void)
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_replies), T(test_close), T(test_refusal), T(test_gone),
+		T(test_gone_hidden),
 		T(test_abort), T(test_deadlines), T(test_pipeline_bounded),
 		T(test_connection_limit),
 	};
