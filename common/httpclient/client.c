@@ -245,10 +245,11 @@ http_client_retire(struct http_client *c)
 CURL *
 client_easy_take(struct http_client *c)
 {
-	CURL *easy = c->n_easies > 0 ? c->easies[--c->n_easies] :
-	    curl_easy_init();
+	CURL *easy;
 
-	if (easy != NULL)
+	if (c->n_easies > 0)
+		return c->easies[--c->n_easies];
+	if ((easy = curl_easy_init()) != NULL)
 		client_apply(c, easy);
 	return easy;
 }
@@ -260,7 +261,17 @@ client_easy_give(struct http_client *c, CURL *easy)
 		curl_easy_cleanup(easy);
 		return;
 	}
-	curl_easy_reset(easy);
+	/*
+	 * The client's settings stay, they cost more than the request's own;
+	 * nothing may point into the request that ends.
+	 */
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(easy, CURLOPT_CONNECT_TO, NULL);
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, NULL);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, NULL);
 	c->easies[c->n_easies++] = easy;
 }
 
