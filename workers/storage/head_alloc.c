@@ -36,7 +36,7 @@
 #define PAGE_BLOCK_MAX	64u	/* units of the largest block in a page */
 #define BIG_BLOCK_MAX	1024u
 #define TRIM_PAGES_MAX	8192u	/* in one turn: 32 MiB */
-#define TRIM_KEEP_PAGES	256u	/* and a sixteenth of what is used */
+#define TRIM_KEEP_PAGES	64u	/* and a 64th of what is used */
 
 /* By the number of its first page. */
 struct head_slab {
@@ -390,7 +390,7 @@ void
 head_trim(struct head *h)
 {
 	struct head_alloc *a = &h->alloc;
-	uint64_t keep = TRIM_KEEP_PAGES + a->used_units / PAGE_UNITS / 16;
+	uint64_t keep = TRIM_KEEP_PAGES + a->used_units / PAGE_UNITS / 64;
 	size_t n = a->n_pages_low > keep ? a->n_pages_low - (size_t)keep : 0;
 
 	/* The lowest of the stack were not used since the last turn. */
