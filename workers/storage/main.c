@@ -10,6 +10,8 @@
 
 #include "workers/storage/storage.h"
 
+#include <malloc.h>
+
 #include <event2/event.h>
 
 #include "common/base/clock.h"
@@ -57,6 +59,7 @@ on_open(evutil_socket_t fd, short what, void *arg)
 		worker_fail(s->w, &err);
 		return;
 	}
+	(void)malloc_trim(0);	/* what the replay took */
 	storage_metrics_update(s);
 	log_info("TSDB started");
 	worker_ready(s->w);
