@@ -19,8 +19,10 @@
 static bool
 result_print(const struct flags_result *r)
 {
-	(void)fwrite(r->err.p, 1, r->err.n, stderr);
-	(void)fwrite(r->out.p, 1, r->out.n, stdout);
+	if (r->err.n > 0)
+		(void)fwrite(r->err.p, 1, r->err.n, stderr);
+	if (r->out.n > 0)
+		(void)fwrite(r->out.p, 1, r->out.n, stdout);
 	(void)fflush(stdout);
 	return r->exit_code == FLAGS_GO_ON;
 }
