@@ -8,12 +8,15 @@ is NOTHING_LOST_SEED). Only scrape's own death and that of the whole tree may
 cost scrapes.
 """
 
+import contextlib
 import json
 import os
 import random
 import signal
 import threading
 import time
+
+import pytest
 
 from brazier import Brazier, Target, config, get, wait_for
 
@@ -144,42 +147,122 @@ def check(seen, now, deaths):
         assert not gaps, (key, gaps, deaths.done)
 
 
-def test_nothing_lost():
+@pytest.fixture
+def targets():
     print(f"NOTHING_LOST_SEED={SEED}")
     random.seed(SEED)
-    targets = [Counting() for _ in range(TARGETS)]
-    try:
-        with Brazier(config({"t": [t.address for t in targets]})).start() as b:
-            began = time.time()
-            wait_for("all targets", lambda: len(b.query("seen_total")) ==
-                     TARGETS * SERIES)
-            watcher = Watcher(b)
-            watcher.start()
-            deaths = Deaths(b, watcher)
-            try:
-                deck = victims(b)
-                for _ in range(ROUNDS):
-                    time.sleep(random.uniform(0.2, 1.5))
-                    deaths.kill(next(deck))
-                time.sleep(1.5)
-            finally:
-                watcher.end()
-            print(deaths.done)
-            assert not watcher.wrong, watcher.wrong[:5]
-            assert len(watcher.seen) == TARGETS * SERIES
-            assert watcher.answers > 5 * ROUNDS
-            at = time.time()
-            seconds = int(at - began) + 60
-            now = stored(b, at, seconds)
-            check(watcher.seen, now, deaths)
-            # and once more from the disk alone
-            b.kill_tree()
-            b.write_config(config({}))
-            b.start()
-            again = stored(b, at, seconds)
-            assert all(set(v) <= set(again[k]) for k, v in now.items())
-            check(watcher.seen, again, deaths)
-            assert get(b.url + "-/ready")[0] == 200
-    finally:
-        for t in targets:
-            t.__exit__()
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(Counting()) for _ in range(TARGETS)]
+
+
+@contextlib.contextmanager
+def watched(text):
+    """A server with this configuration, its watcher and its deaths."""
+    with Brazier(text).start() as b:
+        wait_for("all targets", lambda: len(b.query("seen_total")) ==
+                 TARGETS * SERIES)
+        watcher = Watcher(b)
+        watcher.start()
+        try:
+            yield b, watcher, Deaths(b, watcher)
+        finally:
+            watcher.end()
+
+
+def finish(b, watcher, deaths, began):
+    """Ends the watcher; what it saw is there now, and after a restart from
+    the disk alone."""
+    watcher.end()
+    print(deaths.done)
+    assert not watcher.wrong, watcher.wrong[:5]
+    assert len(watcher.seen) == TARGETS * SERIES
+    at = time.time()
+    seconds = int(at - began) + 60
+    now = stored(b, at, seconds)
+    check(watcher.seen, now, deaths)
+    b.kill_tree()
+    b.write_config(config({}))
+    b.start()
+    again = stored(b, at, seconds)
+    assert all(set(v) <= set(again[k]) for k, v in now.items())
+    check(watcher.seen, again, deaths)
+    assert get(b.url + "-/ready")[0] == 200
+
+
+def test_nothing_lost(targets):
+    began = time.time()
+    with watched(config({"t": [t.address for t in targets]})) as \
+            (b, watcher, deaths):
+        deck = victims(b)
+        for _ in range(ROUNDS):
+            time.sleep(random.uniform(0.2, 1.5))
+            deaths.kill(next(deck))
+        time.sleep(1.5)
+        assert watcher.answers > 5 * ROUNDS
+        finish(b, watcher, deaths, began)
+
+
+def volley(b, deaths):
+    """One to three workers that are not scrape's, some not yet back."""
+    for _ in range(random.randint(1, 3)):
+        workers = b.workers()
+        names = sorted(n for n in workers
+                       if n.split("/")[0] not in ("scrape", "config"))
+        if names:
+            name = random.choice(names)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(workers[name], signal.SIGKILL)
+            deaths.done.append(name)
+        time.sleep(random.choice((0, 0.01, 0.1)))
+
+
+class Reloads(threading.Thread):
+    """Good and bad files in turn, each answered as it must be."""
+
+    def __init__(self, b):
+        super().__init__(daemon=True)
+        self.b = b
+        self.good = b.config.read_text()
+        self.n = 0
+        self.wrong = []
+        self.ended = threading.Event()
+
+    def run(self):
+        while not self.ended.wait(0.05):
+            self.n += 1
+            bad = self.n % 2
+            self.b.write_config(self.good + (
+                f"  - job_nam{self.n}: typo\n" if bad else
+                f"  - job_name: job{self.n}\n"))
+            p = self.b.ctl("reload", check=False)
+            text = p.stdout + p.stderr
+            # a death in the middle of a good one may end it, and says so
+            if bad and f"job_nam{self.n} not found" not in text or \
+                    not bad and p.returncode and "ended" not in text:
+                self.wrong.append((self.n, p.returncode, text))
+
+    def end(self):
+        self.ended.set()
+        self.join(60)
+        self.b.write_config(self.good)
+        self.b.ctl("reload")
+
+
+def test_volleys_and_reloads(targets):
+    began = time.time()
+    with watched(config({"t": [t.address for t in targets]})) as \
+            (b, watcher, deaths):
+        reloads = Reloads(b)
+        reloads.start()
+        for _ in range(ROUNDS):
+            time.sleep(random.uniform(0, 0.6))
+            volley(b, deaths)
+        reloads.end()
+        b.wait_ready(30)
+        newest = watcher.newest
+        wait_for("new samples", lambda: watcher.newest > newest + 2000, 15)
+        assert reloads.n > ROUNDS and not reloads.wrong, reloads.wrong[:3]
+        status = b.status()
+        assert {w["generation"] for w in status["workers"]
+                if w["role"] != "config"} == {status["generation"]}
+        finish(b, watcher, deaths, began)
