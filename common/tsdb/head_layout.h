@@ -47,7 +47,8 @@
  *	                             the words again
  *
  * Only the last chunk of a series ever changes its word. A chunk created by
- * a later commit has before = 0 and is not seen.
+ * a later commit has before = 0 and is not seen; the chunk before it was the
+ * last one at C, so its word is asked the same question.
  *
  * Epochs. A reader stores the global epoch in its own page (struct
  * head_reader_page), fences, and reads the global one again until both are

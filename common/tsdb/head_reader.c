@@ -19,10 +19,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/hash.h"
 
-/* Tries of a capture that meets series written twice meanwhile. */
-#define CAPTURE_TRIES	4
+/*
+ * How long a capture that meets series written twice meanwhile tries again.
+ * A try takes some 20 ns a series, and series are written at most a few times
+ * a second, so one more is enough unless this process gets no CPU.
+ */
+#define CAPTURE_TRY_NS	(2 * 1000000000LL)
 
 static int
 corrupt(struct err *err, const char *what, uint64_t where)
@@ -393,9 +398,32 @@ chunks_at(const struct head_reader *r, head_off off, uint32_t n)
 	return at(r, off, sizeof(*c) + (uint64_t)n * sizeof(c->chunk[0]));
 }
 
+/*
+ * Whether what the words say may be more than commit C held: see
+ * "Publication" in head_layout.h. A chunk that a commit after C has created
+ * shows nothing, but then the one before it was the last one at C, and may
+ * have been written twice since.
+ */
+static bool
+is_newer(const struct head_reader *r, const struct head_chunks *c,
+    uint32_t n)
+{
+	uint64_t word;
+
+	for (uint32_t i = n; i > 0; i--) {
+		word = head_load64(&c->chunk[i - 1].word);
+		if (head_word_is_newer(word, r->commit))
+			return true;
+		if (head_word_commit(word) <= r->commit ||
+		    head_word_before(word) != 0)
+			break;
+	}
+	return false;
+}
+
 static int
 capture_one(const struct head_reader *r, head_off off,
-    struct head_capture *out, struct err *err)
+    struct head_capture *out, bool *again_out, struct err *err)
 {
 	const struct head_chunks *c;
 
@@ -412,6 +440,38 @@ capture_one(const struct head_reader *r, head_off off,
 	if (c == NULL)
 		return corrupt(err, "chunk list", off);
 	out->word = head_load64(&c->chunk[out->n - 1].word);
+	/* the common case needs one look: nothing was written since */
+	if (head_word_commit(out->word) <= r->commit)
+		return 0;
+	/* a word is never ahead of the commit under way */
+	if (head_word_commit(out->word) >
+	    head_load64(&r->super->commit) + 1)
+		return corrupt(err, "publication word", off);
+	*again_out |= head_word_is_newer(out->word, r->commit) ||
+	    is_newer(r, c, out->n);
+	return 0;
+}
+
+/* One try; *again_out: not all of it is one commit's picture. */
+static int
+capture_all(struct head_reader *r, struct postings slots,
+    struct head_capture *cap, bool *again_out, struct err *err)
+{
+	struct head_series_view s;
+	bool again = false;
+	int got;
+
+	r->commit = head_load64(&r->super->commit);
+	for (size_t i = 0; i < slots.n; i++) {
+		cap[i] = (struct head_capture){ 0, 0, 0 };
+		got = head_reader_series(r, slots.id[i], &s, err);
+		if (got == -1)
+			return -1;
+		if (got == 1 && capture_one(r, s.chunks, &cap[i], &again,
+		    err) == -1)
+			return -1;
+	}
+	*again_out = again;
 	return 0;
 }
 
@@ -420,27 +480,19 @@ head_reader_capture(struct head_reader *r, struct arena *a,
     struct postings slots, struct head_capture **out, struct err *err)
 {
 	struct head_capture *cap;
-	struct head_series_view s;
-	bool again = true;
-	int got;
+	int64_t began = mono_now().ns;
+	bool again;
 
 	cap = arena_array(a, slots.n, sizeof(*cap));
 	if (cap == NULL)
 		return err_set(err, ERR_LIMIT, "query memory limit reached");
-	for (int try = 0; again && try < CAPTURE_TRIES; try++) {
-		again = false;
-		r->commit = head_load64(&r->super->commit);
-		for (size_t i = 0; i < slots.n; i++) {
-			cap[i] = (struct head_capture){ 0, 0, 0 };
-			got = head_reader_series(r, slots.id[i], &s, err);
-			if (got == -1)
-				return -1;
-			if (got == 1 &&
-			    capture_one(r, s.chunks, &cap[i], err) == -1)
-				return -1;
-			again |= head_word_is_newer(cap[i].word, r->commit);
-		}
-	}
+	do {
+		if (capture_all(r, slots, cap, &again, err) == -1)
+			return -1;
+		if (again && mono_now().ns - began > CAPTURE_TRY_NS)
+			return err_set(err, ERR_EXECUTION, "samples arrive "
+			    "faster than %zu series can be read", slots.n);
+	} while (again);
 	*out = cap;
 	return 0;
 }

@@ -127,10 +127,10 @@ struct head_capture {
 /*
  * Takes the commit number (into r->commit) and the words of all these
  * series; out is an arena array, parallel to slots. A commit that runs
- * meanwhile is either seen in all series or in none; if series are written
+ * meanwhile is either seen in all series or in none. If series are written
  * twice while this reads (only under commits faster than this call, some
- * 20 ns a series) it tries again a few times, and then may see more of a
- * later commit in some series than in others, never less.
+ * 20 ns a series) it tries again, for two seconds; then ERR_EXECUTION: a
+ * picture that mixes commits is never given.
  */
 int	 head_reader_capture(struct head_reader *r, struct arena *a,
 	    struct postings slots, struct head_capture **out,
