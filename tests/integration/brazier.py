@@ -9,6 +9,7 @@ import http.server
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -27,9 +28,16 @@ PEERS = ROOT / "build/peers/usr/bin"
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port below those the kernel gives to outgoing connections: while a
+    server is down between two lives, nobody must get its port."""
+    while True:
+        port = random.randrange(10240, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def wait_for(what, check, seconds=20.0, step=0.05):

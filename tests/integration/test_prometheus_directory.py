@@ -138,6 +138,11 @@ class Writer:
         if self.cls is Prometheus:
             self.delete()
         self.samples = shown(self.server, self.at)
+        # how a time in seconds becomes milliseconds differs in the last one:
+        # no sample may lie on the edge
+        while any(abs(t - self.at * 1000) < 5 for _, t in self.samples):
+            self.at += 0.011
+            self.samples = shown(self.server, self.at)
         if self.killed:
             self.server.process.kill_group()
         else:
