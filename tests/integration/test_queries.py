@@ -178,8 +178,10 @@ def test_wall_of_slow_queries_leaves_metadata(b):
     assert time.monotonic() - start < 3.5
     texts = [a["error"] for _, a in answers]
     assert texts.count("query was canceled") == 2, answers
-    assert 1 <= texts.count("query timed out in expression evaluation") <= 4
-    assert "query timed out in query queue" in texts
+    # one that gets a worker just before its time is up ends while it runs
+    running = texts.count("query timed out in expression evaluation")
+    waiting = texts.count("query timed out in query queue")
+    assert running >= 1 and waiting >= 1 and running + waiting == 10, answers
     assert [s for s, _ in answers].count(499) == 2
     assert [s for s, _ in answers].count(503) == 10
     assert not queries(b) and not queries(b, "queued")
