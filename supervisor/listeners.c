@@ -20,7 +20,7 @@
 #include "common/base/log.h"
 #include "supervisor/flags_check.h"
 
-#define LISTEN_BACKLOG	1024
+#define LISTEN_BACKLOG	65535	/* the kernel cuts it to its own limit */
 
 static int
 bind_one(const struct addrinfo *ai, bool v6_only)
