@@ -68,42 +68,49 @@ labels_cmp(struct labels a, struct labels b)
 	return (a.n > b.n) - (a.n < b.n);
 }
 
+/* At most: a length is one byte, or 255 and three of its own. */
 static size_t
-hash_input_len(struct labels ls)
+hash_input_max(struct labels ls)
 {
 	size_t i, len = 0;
 
 	for (i = 0; i < ls.n; i++)
-		len += ls.l[i].name.n + ls.l[i].value.n + 2;
+		len += ls.l[i].name.n + ls.l[i].value.n + 8;
 	return len;
 }
 
 static char *
-put_part(char *p, struct str s)
+put_sized(char *p, struct str s)
 {
+	if (s.n < 255)
+		*p++ = (char)s.n;
+	else {
+		*p++ = (char)255;
+		*p++ = (char)s.n;
+		*p++ = (char)(s.n >> 8);
+		*p++ = (char)(s.n >> 16);
+	}
 	if (s.n != 0)
 		memcpy(p, s.p, s.n);
-	p[s.n] = (char)0xff;
-	return p + s.n + 1;
+	return p + s.n;
 }
 
 uint64_t
 labels_hash(struct labels ls)
 {
-	char small[1024], *p;
-	size_t i, len = hash_input_len(ls);
+	char small[1024], *from = small, *p;
+	size_t i, max = hash_input_max(ls);
 	struct buf big;
 	uint64_t h;
 
 	buf_init(&big, 0);
-	p = small;
-	if (len > sizeof(small) && (p = buf_reserve(&big, len)) == NULL)
-		fatal("out of memory for a label set of %zu bytes", len);
-	for (i = 0; i < ls.n; i++) {
-		p = put_part(p, ls.l[i].name);
-		p = put_part(p, ls.l[i].value);
+	if (max > sizeof(small) && (from = buf_reserve(&big, max)) == NULL)
+		fatal("out of memory for a label set of %zu bytes", max);
+	for (i = 0, p = from; i < ls.n; i++) {
+		p = put_sized(p, ls.l[i].name);
+		p = put_sized(p, ls.l[i].value);
 	}
-	h = hash_xxh64(p - len, len);
+	h = hash_xxh64(from, (size_t)(p - from));
 	buf_clear(&big);
 	return h;
 }

@@ -40,8 +40,9 @@ bool	 labels_eq(struct labels a, struct labels b);
 /* The reference's order of label sets (labels.Compare). */
 int	 labels_cmp(struct labels a, struct labels b);
 /*
- * xxh64 over name 0xff value 0xff …: the reference's labels.Hash, which
- * seeds scrape offsets and limit_ratio.
+ * xxh64 over each name and value behind its length (one byte, or 255 and
+ * three little-endian ones): the hash of the reference's label sets as it is
+ * built by default, from which a target's offset in its interval comes.
  */
 uint64_t labels_hash(struct labels ls);
 /* Deep copy into the arena; l is NULL (n > 0) after a failure. */

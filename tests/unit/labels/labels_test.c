@@ -7,9 +7,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
+#include "common/base/hash.h"
 #include "common/labels/labels.h"
 
 #define TWIN_NAMES	300
@@ -52,6 +54,27 @@ test_text(void **state)
 	buf_clear(&b);
 }
 
+/* From 255 bytes on a length takes four. */
+static void
+test_hash_of_long_values(void **state)
+{
+	char value[2000], packed[2 + 4 + sizeof(value)];
+	struct label l = { STR_LIT("a"), { value, 0 } };
+
+	(void)state;
+	memset(value, 'v', sizeof(value));
+	l.value.n = 254;
+	memcpy(packed, "\1a\376", 3);
+	memcpy(packed + 3, value, 254);
+	assert_true(labels_hash((struct labels){ &l, 1 }) ==
+	    hash_xxh64(packed, 3 + 254));
+	l.value.n = sizeof(value);
+	memcpy(packed, "\1a\377\320\007\0", 6);
+	memcpy(packed + 6, value, sizeof(value));
+	assert_true(labels_hash((struct labels){ &l, 1 }) ==
+	    hash_xxh64(packed, sizeof(packed)));
+}
+
 static void
 test_order_and_hash(void **state)
 {
@@ -67,6 +90,7 @@ test_order_and_hash(void **state)
 	assert_true(labels_cmp(la, la) == 0);
 	assert_true(labels_eq(la, la) && !labels_eq(la, lc));
 	assert_true(labels_hash(la) != labels_hash(lc));
+	assert_true(labels_hash(la) == hash_xxh64("\1a\0011\1b\0012", 8));
 	arena_init(&ar, 0);
 	copy = labels_copy(&ar, la);
 	assert_true(labels_eq(copy, la));
@@ -155,6 +179,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_order_and_hash),
+		cmocka_unit_test(test_hash_of_long_values),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_builder_against_twin),
 	};
