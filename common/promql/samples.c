@@ -277,10 +277,11 @@ sort_samples(struct samples *s)
 /* --- what is left of them --- */
 
 static bool
-is_deleted(const struct source_series *series, int64_t t)
+is_deleted(const struct source_series *series, uint32_t origin, int64_t t)
 {
 	for (uint32_t i = 0; i < series->n_tombstones; i++)
-		if (t >= series->tombstones[i].mint_ms &&
+		if (series->tombstones[i].origin == origin &&
+		    t >= series->tombstones[i].mint_ms &&
 		    t <= series->tombstones[i].maxt_ms)
 			return true;
 	return false;
@@ -322,36 +323,53 @@ cut_range(struct samples *s, int64_t mint, int64_t maxt)
 	}
 }
 
+/* Moves what stays of sample i to place k. */
 static void
-filter(struct samples *s, const struct source_series *series, bool stale)
+move_float(struct samples *s, size_t k, size_t i)
+{
+	s->t[k] = s->t[i];
+	s->v[k] = s->v[i];
+	if (s->want_st)
+		s->st[k] = s->st[i];
+}
+
+static void
+move_hist(struct samples *s, size_t k, size_t i)
+{
+	s->ht[k] = s->ht[i];
+	s->h[k] = s->h[i];
+	if (s->want_st)
+		s->hst[k] = s->hst[i];
+}
+
+/* Takes out what is deleted of the span that began at n and nh. */
+static void
+cut_deleted(struct samples *s, const struct source_series *series,
+    uint32_t origin, size_t n, size_t nh)
+{
+	for (size_t i = n; i < s->n; i++)
+		if (!is_deleted(series, origin, s->t[i]))
+			move_float(s, n++, i);
+	s->n = n;
+	for (size_t i = nh; i < s->nh; i++)
+		if (!is_deleted(series, origin, s->ht[i]))
+			move_hist(s, nh++, i);
+	s->nh = nh;
+}
+
+static void
+cut_stale(struct samples *s)
 {
 	size_t k = 0;
-	bool tombs = series->n_tombstones != 0;
 
-	for (size_t i = 0; i < s->n; i++) {
-		if ((stale && is_stale_nan(s->v[i])) ||
-		    (tombs && is_deleted(series, s->t[i])))
-			continue;
-		if (k != i) {
-			s->t[k] = s->t[i];
-			s->v[k] = s->v[i];
-			if (s->want_st)
-				s->st[k] = s->st[i];
-		}
-		k++;
-	}
+	for (size_t i = 0; i < s->n; i++)
+		if (!is_stale_nan(s->v[i]))
+			move_float(s, k++, i);
 	s->n = k;
 	k = 0;
-	for (size_t i = 0; i < s->nh; i++) {
-		if ((stale && is_stale_nan(s->h[i]->sum)) ||
-		    (tombs && is_deleted(series, s->ht[i])))
-			continue;
-		s->ht[k] = s->ht[i];
-		s->h[k] = s->h[i];
-		if (s->want_st)
-			s->hst[k] = s->hst[i];
-		k++;
-	}
+	for (size_t i = 0; i < s->nh; i++)
+		if (!is_stale_nan(s->h[i]->sum))
+			move_hist(s, k++, i);
 	s->nh = k;
 }
 
@@ -396,6 +414,7 @@ samples_read(struct samples *s, const struct source_series *series,
 	samples_reset(s);
 	for (uint32_t i = 0; i < series->n_spans; i++) {
 		const struct chunk_span *c = &series->spans[i];
+		size_t n = s->n, nh = s->nh;
 		int rc;
 
 		if (c->maxt_ms < mint_ms || c->mint_ms > maxt_ms ||
@@ -421,12 +440,14 @@ samples_read(struct samples *s, const struct source_series *series,
 		}
 		if (rc == -1)
 			return -1;
+		if (series->n_tombstones != 0)
+			cut_deleted(s, series, c->origin, n, nh);
 	}
 	if (series->overlapping && sort_samples(s) == -1)
 		return -1;
 	cut_range(s, mint_ms, maxt_ms);
-	if (series->n_tombstones != 0 || (drop_stale && has_stale(s)))
-		filter(s, series, drop_stale);
+	if (drop_stale && has_stale(s))
+		cut_stale(s);
 	if (s->stats_only && s->nh != 0)
 		strip_buckets(s);
 	return 0;

@@ -50,6 +50,7 @@ struct chunk_span {
 	int64_t		 mint_ms;	/* inclusive; a bound, not exact */
 	int64_t		 maxt_ms;	/* inclusive */
 	uint8_t		 encoding;	/* enum chunk_encoding */
+	uint32_t	 origin;	/* of a merged source; else 0 */
 };
 
 /* Name and value as symbols of the source; sorted by name text. */
@@ -66,11 +67,15 @@ struct source_series {
 	/*
 	 * Sorted by mint. Spans may overlap (out-of-order data, overlapping
 	 * blocks): then the engine merges by timestamp and the earlier span
-	 * wins a tie. Deleted ranges are cut by the source (tombstones).
+	 * wins a tie. Tombstones are closed intervals; each cuts the samples
+	 * of spans of its own origin.
 	 */
 	const struct chunk_span	*spans;
-	const struct source_tombstone { int64_t mint_ms, maxt_ms; } *tombstones;
-	uint32_t		 n_tombstones;	/* closed intervals, sorted */
+	const struct source_tombstone {
+		int64_t		mint_ms, maxt_ms;
+		uint32_t	origin;
+	} *tombstones;
+	uint32_t		 n_tombstones;
 	bool			 overlapping;
 };
 
@@ -81,12 +86,16 @@ struct source_hints {
 	int64_t		range_ms;	/* of the range selector, else 0 */
 	uint32_t	limit;		/* most series wanted, 0 = all */
 	bool		series_only;	/* labels wanted, no spans */
+	/* labels need not live longer than the rest of the series */
+	bool		brief_labels;
 };
 
 struct source;
 struct source_cursor;	/* one selection under way; belongs to the source */
 
 struct source_ops {
+	/* next() yields series in the order of labels.Compare, each set once. */
+	bool	 sorted;
 	/*
 	 * Begins a query: takes the commit number, the epoch. All memory of
 	 * the query comes from (and is accounted to) the arena.
@@ -107,7 +116,7 @@ struct source_ops {
 	/*
 	 * The next series: 1, 0 at the end, -1 on an error. What it points
 	 * to lives until the next call on this cursor — except labels, which
-	 * live until end().
+	 * live until end() if the hints do not say brief_labels.
 	 */
 	int	 (*next)(struct source_cursor *c, struct source_series *out,
 		    struct err *err);

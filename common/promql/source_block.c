@@ -3,7 +3,8 @@
  * struct source over a block. select() finds the ids of the series; next()
  * reads a series' entry, keeps the chunks in the range that tombstones leave
  * something of, and verifies their checksums. Labels are copied to the arena
- * (they live as long as the query); spans are one array, used again.
+ * (they live as long as the query) unless the hints say brief_labels; spans
+ * are one array, used again.
  */
 
 #include "common/promql/source_block.h"
@@ -28,6 +29,7 @@ struct source_cursor {
 	uint32_t		 limit;
 	int64_t			 mint_ms, maxt_ms;
 	bool			 series_only;
+	bool			 brief_labels;
 	struct label_sym	*labels;	/* scratch */
 	size_t			 labels_cap;
 	struct chunk_span	*spans;		/* scratch */
@@ -106,6 +108,7 @@ block_select(struct source *base, const struct matcher *const *m,
 	c->mint_ms = hints->mint_ms;
 	c->maxt_ms = hints->maxt_ms;
 	c->series_only = hints->series_only;
+	c->brief_labels = hints->brief_labels;
 	if (!outside(s->b, hints) && block_match(&s->b->index, s->a, m,
 	    n_matchers, &c->ids, err) == -1)
 		return block_reader_wrap(s->b, err);
@@ -151,7 +154,7 @@ read_tombstones(struct source_cursor *c, uint32_t id, size_t *n_out,
 		return -1;
 	for (i = 0; i < *n_out; i++)
 		c->tombs[i] = (struct source_tombstone){ t[i].mint_ms,
-		    t[i].maxt_ms };
+		    t[i].maxt_ms, 0 };
 	return 0;
 }
 
@@ -242,12 +245,16 @@ read_series(struct source_cursor *c, uint32_t id, struct source_series *out,
 	n = read_spans(c, &e, n_tombs, out, err);
 	if (n <= 0)
 		return (int)n;
-	labels = arena_array(c->s->a, e.n_labels, sizeof(*labels));
-	if (labels == NULL)
-		return no_memory(err);
-	if (e.n_labels != 0)
-		memcpy(labels, c->labels, e.n_labels * sizeof(*labels));
-	out->labels = labels;
+	out->labels = c->labels;
+	if (!c->brief_labels) {
+		labels = arena_array(c->s->a, e.n_labels, sizeof(*labels));
+		if (labels == NULL)
+			return no_memory(err);
+		if (e.n_labels != 0)
+			memcpy(labels, c->labels,
+			    e.n_labels * sizeof(*labels));
+		out->labels = labels;
+	}
 	out->n_labels = e.n_labels;
 	if (!c->series_only) {
 		out->spans = c->spans;
@@ -447,6 +454,7 @@ block_label_values(struct source *base, struct str name,
 }
 
 static const struct source_ops block_ops = {
+	.sorted = true,
 	.begin = block_begin,
 	.end = block_end,
 	.select = block_select,

@@ -1,71 +1,67 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Merging sources. A query has one table of symbols (text to number), and a
- * cache for each source from its symbols to these; label sets are then equal
- * when their numbers are. All tables are arrays of the query's arena: a
- * bigger copy leaves the old one behind, as the arena frees nothing.
+ * Merging sources, series by series. What a source yields in the order of
+ * its labels (blocks) is read as it is needed: one series of each source at
+ * a time, the smallest label set goes out with the chunks of all that have
+ * it. A source without that order (the head) is read first: its series, with
+ * spans but no samples, are kept in the query's arena and sorted.
+ *
+ * So memory grows with the series of the head, and with the labels of what
+ * goes out, but not with blocks times series.
  */
 
 #include "common/promql/source_merge.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#include "common/base/hash.h"
+#include "common/promql/merge_symbols.h"
 
-#define FIRST_CAP	16
-#define TABLE_FIRST	1024	/* slots; a power of two */
 #define CANCEL_EVERY	256	/* series */
-
-struct cache_slot {
-	uint32_t	key;	/* symbol of the source + 1; 0 = empty */
-	uint32_t	val;
-};
-
-/* From the symbols of one source to the merged ones. */
-struct cache {
-	struct cache_slot	*slots;
-	uint32_t		 mask;
-	uint32_t		 n;
-};
 
 struct source_merge {
 	struct source		 source;	/* first */
 	struct source		**subs;		/* borrowed; the array owned */
 	size_t			 n_subs;
-	/* of the query */
-	struct arena		*a;
-	struct cache		*caches;	/* one a source */
-	struct str		*texts;		/* by merged symbol */
-	size_t			 n_texts, texts_cap;
-	uint32_t		*by_text;	/* hash table: symbol + 1 */
-	uint32_t		 by_text_mask;
+	struct merge_symbols	 syms;		/* of the query */
 };
 
-struct merged {
-	struct label_sym	*labels;
-	uint32_t		 n_labels;
-	uint64_t		 hash;
+/* A series that was read from a source without order. */
+struct kept {
+	struct label_sym	*labels;	/* merged symbols */
 	struct chunk_span	*spans;
-	size_t			 n_spans, spans_cap;
 	struct source_tombstone	*tombs;
-	size_t			 n_tombs, tombs_cap;
+	uint32_t		 n_labels, n_spans, n_tombs;
+};
+
+/* One source of a selection: its next series is at hand, or it is at its end. */
+struct feed {
+	struct source_cursor	*c;
+	size_t			 sub;
+	bool			 live;
+	bool			 taken;		/* went out: read the next one */
+	struct source_series	 s;		/* labels: merged symbols */
+	struct label_sym	*labels, *last;	/* scratch, of this and the one before */
+	size_t			 labels_cap, last_cap;
+	uint32_t		 n_last;
+	bool			 begun;
+	/* a source without order */
+	struct kept		*kept;		/* sorted */
+	size_t			 n_kept, kept_cap, i;
 };
 
 struct source_cursor {
 	struct source_merge	*m;
-	uint32_t		 limit;
-	bool			 series_only;
-	size_t			 i;
-	/* one source has all */
-	struct source_cursor	*only;
-	size_t			 only_sub;
-	/* or all series that were read */
-	struct merged		*v;
-	size_t			 n, cap;
-	uint32_t		*by_labels;	/* hash table: index + 1 */
-	uint32_t		 by_labels_mask;
-	struct label_sym	*scratch;
-	size_t			 scratch_cap;
+	struct source_hints	 hints;
+	size_t			 found;
+	size_t			 n_known;
+	struct feed		*feeds;
+	size_t			 n_feeds;
+	struct feed		*only;		/* the one that has something */
+	/* what goes out */
+	struct chunk_span	*spans;
+	struct source_tombstone	*tombs;
+	size_t			 spans_cap, tombs_cap;
 };
 
 static struct source_merge *
@@ -80,145 +76,6 @@ no_memory(struct err *err)
 	return err_set(err, ERR_LIMIT, "query memory limit reached");
 }
 
-/* Room for need elements, used of which are kept. */
-static int
-grow(struct arena *a, void *pp, size_t *cap, size_t used, size_t need,
-    size_t size, struct err *err)
-{
-	size_t want = *cap == 0 ? FIRST_CAP : *cap;
-	void *old, *grown;
-
-	if (need <= *cap)
-		return 0;
-	while (want < need)
-		want *= 2;
-	grown = arena_array(a, want, size);
-	if (grown == NULL)
-		return no_memory(err);
-	memcpy(&old, pp, sizeof(old));
-	if (used != 0)
-		memcpy(grown, old, used * size);
-	memcpy(pp, &grown, sizeof(grown));
-	*cap = want;
-	return 0;
-}
-
-/* --- symbols --- */
-
-static uint32_t
-spread(uint32_t v)
-{
-	return (uint32_t)((v * 0x9e3779b97f4a7c15ULL) >> 32);
-}
-
-static int
-grow_texts_table(struct source_merge *m, struct err *err)
-{
-	size_t slots = m->by_text == NULL ? TABLE_FIRST :
-	    ((size_t)m->by_text_mask + 1) * 2;
-	uint32_t *t = arena_zalloc(m->a, slots * sizeof(*t)), h;
-	size_t i;
-
-	if (t == NULL)
-		return no_memory(err);
-	m->by_text = t;
-	m->by_text_mask = (uint32_t)slots - 1;
-	for (i = 0; i < m->n_texts; i++) {
-		h = (uint32_t)hash_xxh64(m->texts[i].p, m->texts[i].n);
-		while (t[h & m->by_text_mask] != 0)
-			h++;
-		t[h & m->by_text_mask] = (uint32_t)i + 1;
-	}
-	return 0;
-}
-
-/* The merged symbol of a text, which lives until the end of the query. */
-static int
-symbol_of_text(struct source_merge *m, struct str text, uint32_t *out,
-    struct err *err)
-{
-	uint32_t h = (uint32_t)hash_xxh64(text.p, text.n), sym;
-
-	if ((m->by_text == NULL || m->n_texts * 2 > m->by_text_mask) &&
-	    grow_texts_table(m, err) == -1)
-		return -1;
-	for (; (sym = m->by_text[h & m->by_text_mask]) != 0; h++)
-		if (str_eq(m->texts[sym - 1], text)) {
-			*out = sym - 1;
-			return 0;
-		}
-	if (grow(m->a, &m->texts, &m->texts_cap, m->n_texts, m->n_texts + 1,
-	    sizeof(*m->texts), err) == -1)
-		return -1;
-	m->texts[m->n_texts++] = text;
-	m->by_text[h & m->by_text_mask] = (uint32_t)m->n_texts;
-	*out = (uint32_t)m->n_texts - 1;
-	return 0;
-}
-
-static int
-grow_cache(struct source_merge *m, struct cache *c, struct err *err)
-{
-	size_t slots = c->slots == NULL ? TABLE_FIRST :
-	    ((size_t)c->mask + 1) * 2;
-	struct cache_slot *t = arena_zalloc(m->a, slots * sizeof(*t));
-	uint32_t h, mask = (uint32_t)slots - 1;
-	size_t i;
-
-	if (t == NULL)
-		return no_memory(err);
-	for (i = 0; c->slots != NULL && i <= c->mask; i++) {
-		if (c->slots[i].key == 0)
-			continue;
-		h = spread(c->slots[i].key);
-		while (t[h & mask].key != 0)
-			h++;
-		t[h & mask] = c->slots[i];
-	}
-	c->slots = t;
-	c->mask = mask;
-	return 0;
-}
-
-static int
-translate(struct source_merge *m, size_t sub, uint32_t sym, uint32_t *out,
-    struct err *err)
-{
-	struct cache *c = &m->caches[sub];
-	const struct source *s = m->subs[sub];
-	uint32_t key = sym + 1, h = spread(key);
-
-	if (key == 0)
-		return err_set(err, ERR_INTERNAL, "corrupt symbol %u", sym);
-	if ((c->slots == NULL || c->n * 2 > c->mask) &&
-	    grow_cache(m, c, err) == -1)
-		return -1;
-	for (; c->slots[h & c->mask].key != 0; h++)
-		if (c->slots[h & c->mask].key == key) {
-			*out = c->slots[h & c->mask].val;
-			return 0;
-		}
-	if (symbol_of_text(m, s->ops->symbol(s, sym), out, err) == -1)
-		return -1;
-	c->slots[h & c->mask] = (struct cache_slot){ key, *out };
-	c->n++;
-	return 0;
-}
-
-static int
-translate_labels(struct source_merge *m, size_t sub,
-    const struct source_series *in, struct label_sym *out, struct err *err)
-{
-	uint32_t i;
-
-	for (i = 0; i < in->n_labels; i++)
-		if (translate(m, sub, in->labels[i].name, &out[i].name,
-		    err) == -1 || translate(m, sub, in->labels[i].value,
-		    &out[i].value, err) == -1)
-			return -1;
-	return 0;
-}
-
 /* --- a query --- */
 
 static void
@@ -226,11 +83,6 @@ end_first(struct source_merge *m, size_t n)
 {
 	while (n-- > 0)
 		m->subs[n]->ops->end(m->subs[n]);
-	m->a = NULL;
-	m->caches = NULL;
-	m->texts = NULL;
-	m->n_texts = m->texts_cap = 0;
-	m->by_text = NULL;
 }
 
 static int
@@ -239,10 +91,8 @@ merge_begin(struct source *base, struct arena *a, struct err *err)
 	struct source_merge *m = merge_of(base);
 	size_t i;
 
-	m->a = a;
-	m->caches = arena_zalloc(a, m->n_subs * sizeof(*m->caches));
-	if (m->caches == NULL)
-		return no_memory(err);
+	if (merge_symbols_init(&m->syms, a, m->subs, m->n_subs, err) == -1)
+		return -1;
 	for (i = 0; i < m->n_subs; i++)
 		if (m->subs[i]->ops->begin(m->subs[i], a, err) == -1) {
 			end_first(m, i);
@@ -272,110 +122,154 @@ merge_cancelled(struct source *base)
 	return false;
 }
 
-/* --- collecting --- */
+/* --- a source without order --- */
 
-static int
-grow_labels_table(struct source_cursor *c, struct err *err)
+static void *
+copy(struct arena *a, const void *p, size_t n, size_t size)
 {
-	size_t i, slots = c->by_labels == NULL ? TABLE_FIRST :
-	    ((size_t)c->by_labels_mask + 1) * 2;
-	uint32_t *t = arena_zalloc(c->m->a, slots * sizeof(*t)), h;
+	void *out = arena_array(a, n, size);
 
-	if (t == NULL)
-		return no_memory(err);
-	c->by_labels = t;
-	c->by_labels_mask = (uint32_t)slots - 1;
-	for (i = 0; i < c->n; i++) {
-		h = (uint32_t)c->v[i].hash;
-		while (t[h & c->by_labels_mask] != 0)
-			h++;
-		t[h & c->by_labels_mask] = (uint32_t)i + 1;
-	}
-	return 0;
-}
-
-/* The merged series with the labels in scratch, made if it is new. */
-static struct merged *
-merged_of(struct source_cursor *c, uint32_t n_labels, struct err *err)
-{
-	size_t bytes = n_labels * sizeof(*c->scratch);
-	uint64_t hash = hash_xxh64(c->scratch, bytes);
-	uint32_t h = (uint32_t)hash, at;
-	struct merged *s;
-
-	if ((c->by_labels == NULL || c->n * 2 > c->by_labels_mask) &&
-	    grow_labels_table(c, err) == -1)
-		return NULL;
-	for (; (at = c->by_labels[h & c->by_labels_mask]) != 0; h++) {
-		s = &c->v[at - 1];
-		if (s->hash == hash && s->n_labels == n_labels &&
-		    memcmp(s->labels, c->scratch, bytes) == 0)
-			return s;
-	}
-	if (grow(c->m->a, &c->v, &c->cap, c->n, c->n + 1, sizeof(*c->v),
-	    err) == -1)
-		return NULL;
-	s = &c->v[c->n];
-	*s = (struct merged){ .hash = hash, .n_labels = n_labels };
-	s->labels = arena_alloc(c->m->a, bytes);
-	if (s->labels == NULL) {
-		no_memory(err);
-		return NULL;
-	}
-	if (bytes != 0)
-		memcpy(s->labels, c->scratch, bytes);
-	c->by_labels[h & c->by_labels_mask] = (uint32_t)++c->n;
-	return s;
+	if (out != NULL && n != 0)
+		memcpy(out, p, n * size);
+	return out;
 }
 
 static int
-collect_series(struct source_cursor *c, size_t sub,
-    const struct source_series *in, struct err *err)
-{
-	struct arena *a = c->m->a;
-	struct merged *s;
-
-	if (grow(a, &c->scratch, &c->scratch_cap, 0, in->n_labels,
-	    sizeof(*c->scratch), err) == -1 ||
-	    translate_labels(c->m, sub, in, c->scratch, err) == -1)
-		return -1;
-	s = merged_of(c, in->n_labels, err);
-	if (s == NULL || c->series_only)
-		return s == NULL ? -1 : 0;
-	if (grow(a, &s->spans, &s->spans_cap, s->n_spans,
-	    s->n_spans + in->n_spans, sizeof(*s->spans), err) == -1 ||
-	    grow(a, &s->tombs, &s->tombs_cap, s->n_tombs,
-	    s->n_tombs + in->n_tombstones, sizeof(*s->tombs), err) == -1)
-		return -1;
-	if (in->n_spans != 0)
-		memcpy(s->spans + s->n_spans, in->spans,
-		    in->n_spans * sizeof(*s->spans));
-	s->n_spans += in->n_spans;
-	if (in->n_tombstones != 0)
-		memcpy(s->tombs + s->n_tombs, in->tombstones,
-		    in->n_tombstones * sizeof(*s->tombs));
-	s->n_tombs += in->n_tombstones;
-	return 0;
-}
-
-static int
-collect(struct source_cursor *c, size_t sub, struct source_cursor *from,
+keep(struct source_cursor *c, struct feed *f, const struct source_series *in,
     struct err *err)
 {
-	const struct source_ops *ops = c->m->subs[sub]->ops;
+	struct arena *a = c->m->syms.a;
+	struct kept *k;
+
+	if (merge_grow(a, &f->kept, &f->kept_cap, f->n_kept, f->n_kept + 1,
+	    sizeof(*f->kept), err) == -1)
+		return -1;
+	k = &f->kept[f->n_kept++];
+	*k = (struct kept){ .n_labels = in->n_labels, .n_spans = in->n_spans,
+	    .n_tombs = in->n_tombstones };
+	k->labels = arena_array(a, in->n_labels, sizeof(*k->labels));
+	k->spans = copy(a, in->spans, in->n_spans, sizeof(*k->spans));
+	k->tombs = copy(a, in->tombstones, in->n_tombstones,
+	    sizeof(*k->tombs));
+	if (k->labels == NULL || k->spans == NULL || k->tombs == NULL)
+		return no_memory(err);
+	return merge_symbols_labels(&c->m->syms, f->sub, in, k->labels, err);
+}
+
+static int
+cmp_kept(const void *x, const void *y, void *arg)
+{
+	const struct kept *a = x, *b = y;
+
+	return merge_symbols_cmp(arg, a->labels, a->n_labels, b->labels,
+	    b->n_labels);
+}
+
+static int
+keep_all(struct source_cursor *c, struct feed *f, struct err *err)
+{
+	const struct source_ops *ops = c->m->subs[f->sub]->ops;
 	struct source_series in;
-	size_t n = 0;
 	int got;
 
-	while ((got = ops->next(from, &in, err)) == 1) {
-		if (++n % CANCEL_EVERY == 0 &&
+	while ((got = ops->next(f->c, &in, err)) == 1) {
+		if (f->n_kept % CANCEL_EVERY == 0 &&
 		    merge_cancelled(&c->m->source))
 			return err_set(err, ERR_CANCELED,
 			    "query was canceled");
-		if (collect_series(c, sub, &in, err) == -1)
+		if (keep(c, f, &in, err) == -1)
 			return -1;
 	}
+	if (got == 0 && f->n_kept > 1)
+		qsort_r(f->kept, f->n_kept, sizeof(*f->kept), cmp_kept,
+		    &c->m->syms);
 	return got;
+}
+
+/* --- the next series of a source --- */
+
+static void
+next_kept(struct feed *f)
+{
+	const struct kept *k = &f->kept[f->i];
+
+	f->live = f->i < f->n_kept;
+	if (!f->live)
+		return;
+	f->i++;
+	f->s = (struct source_series){ .labels = k->labels,
+	    .n_labels = k->n_labels, .spans = k->spans,
+	    .n_spans = k->n_spans, .tombstones = k->tombs,
+	    .n_tombstones = k->n_tombs };
+}
+
+/* Reads the next one, which must come behind the one before. */
+static int
+next_sorted(struct source_cursor *c, struct feed *f, struct err *err)
+{
+	struct merge_symbols *syms = &c->m->syms;
+	const struct source_ops *ops = c->m->subs[f->sub]->ops;
+	struct label_sym *labels = f->last;
+	size_t cap = f->last_cap;
+	int got;
+
+	f->last = f->labels;
+	f->last_cap = f->labels_cap;
+	f->n_last = f->s.n_labels;
+	f->labels = labels;
+	f->labels_cap = cap;
+	got = ops->next(f->c, &f->s, err);
+	f->live = got == 1;
+	if (got != 1)
+		return got;
+	if (merge_grow(syms->a, &f->labels, &f->labels_cap, 0,
+	    f->s.n_labels, sizeof(*f->labels), err) == -1 ||
+	    merge_symbols_labels(syms, f->sub, &f->s, f->labels, err) == -1)
+		return -1;
+	f->s.labels = f->labels;
+	if (f->begun && merge_symbols_cmp(syms, f->last, f->n_last,
+	    f->labels, f->s.n_labels) >= 0)
+		return err_set(err, ERR_INTERNAL,
+		    "corrupt index: series are not in the order of their labels");
+	f->begun = true;
+	return 0;
+}
+
+static int
+feed_next(struct source_cursor *c, struct feed *f, struct err *err)
+{
+	f->taken = false;
+	if (c->m->subs[f->sub]->ops->sorted)
+		return next_sorted(c, f, err);
+	next_kept(f);
+	return 0;
+}
+
+/* --- a selection --- */
+
+static int
+select_subs(struct source_cursor *c, const struct matcher *const *matchers,
+    size_t n_matchers, struct err *err)
+{
+	struct source_merge *m = c->m;
+	size_t i, n;
+
+	for (i = 0; i < m->n_subs; i++) {
+		const struct source_ops *ops = m->subs[i]->ops;
+		struct feed *f = &c->feeds[c->n_feeds];
+
+		if (ops->select(m->subs[i], matchers, n_matchers, &c->hints,
+		    &f->c, err) == -1)
+			return -1;
+		n = ops->cursor_n(f->c);
+		if (n == 0)
+			continue;
+		f->sub = i;
+		c->n_feeds++;
+		if (n > c->n_known)
+			c->n_known = n;
+	}
+	return 0;
 }
 
 static int
@@ -384,65 +278,99 @@ merge_select(struct source *base, const struct matcher *const *matchers,
     struct source_cursor **out, struct err *err)
 {
 	struct source_merge *m = merge_of(base);
-	struct source_cursor *c = arena_zalloc(m->a, sizeof(*c));
-	struct source_cursor **subs;
-	size_t i, used = 0;
+	struct source_cursor *c = arena_zalloc(m->syms.a, sizeof(*c));
+	size_t i;
 
-	subs = arena_zalloc(m->a, m->n_subs * sizeof(*subs));
-	if (c == NULL || subs == NULL)
+	if (c == NULL)
 		return no_memory(err);
 	c->m = m;
-	c->limit = hints->limit;
-	c->series_only = hints->series_only;
-	for (i = 0; i < m->n_subs; i++) {
-		const struct source_ops *ops = m->subs[i]->ops;
-
-		if (ops->select(m->subs[i], matchers, n_matchers, hints,
-		    &subs[i], err) == -1)
-			return -1;
-		if (ops->cursor_n(subs[i]) == 0)
-			continue;
-		used++;
-		c->only = subs[i];
-		c->only_sub = i;
-	}
-	if (used > 1) {
-		c->only = NULL;
-		for (i = 0; i < m->n_subs; i++)
-			if (collect(c, i, subs[i], err) == -1)
-				return -1;
-	}
+	c->hints = *hints;
+	c->hints.brief_labels = true;
+	c->feeds = arena_zalloc(m->syms.a, (m->n_subs + 1) *
+	    sizeof(*c->feeds));
+	if (c->feeds == NULL)
+		return no_memory(err);
+	if (select_subs(c, matchers, n_matchers, err) == -1)
+		return -1;
 	*out = c;
+	if (c->n_feeds == 1) {
+		c->only = &c->feeds[0];
+		return 0;
+	}
+	for (i = 0; i < c->n_feeds; i++) {
+		struct feed *f = &c->feeds[i];
+
+		if (!m->subs[f->sub]->ops->sorted &&
+		    keep_all(c, f, err) == -1)
+			return -1;
+		f->taken = true;
+	}
 	return 0;
 }
 
 static size_t
 merge_cursor_n(const struct source_cursor *c)
 {
-	size_t n = c->n;
+	uint32_t limit = c->hints.limit;
 
-	if (c->only != NULL)
-		n = c->m->subs[c->only_sub]->ops->cursor_n(c->only);
-	return c->limit != 0 && c->limit < n ? c->limit : n;
+	return limit != 0 && limit < c->n_known ? limit : c->n_known;
 }
 
 static int
 next_of_only(struct source_cursor *c, struct source_series *out,
     struct err *err)
 {
+	struct merge_symbols *syms = &c->m->syms;
+	size_t sub = c->only->sub;
 	struct label_sym *labels;
 	int got;
 
-	got = c->m->subs[c->only_sub]->ops->next(c->only, out, err);
+	got = c->m->subs[sub]->ops->next(c->only->c, out, err);
 	if (got != 1)
 		return got;
-	labels = arena_array(c->m->a, out->n_labels, sizeof(*labels));
+	labels = arena_array(syms->a, out->n_labels, sizeof(*labels));
 	if (labels == NULL)
 		return no_memory(err);
-	if (translate_labels(c->m, c->only_sub, out, labels, err) == -1)
+	if (merge_symbols_labels(syms, sub, out, labels, err) == -1)
 		return -1;
 	out->labels = labels;
 	return 1;
+}
+
+/* --- putting one series together --- */
+
+static bool
+same_labels(const struct source_series *x, const struct source_series *y)
+{
+	return x->n_labels == y->n_labels && (x->n_labels == 0 ||
+	    memcmp(x->labels, y->labels, x->n_labels * sizeof(*x->labels)) ==
+	    0);
+}
+
+/* Behind what is there; origin tells whose spans the tombstones cut. */
+static int
+add_chunks(struct source_cursor *c, const struct feed *f,
+    struct source_series *out, struct err *err)
+{
+	struct arena *a = c->m->syms.a;
+	const struct source_series *s = &f->s;
+	uint32_t i;
+
+	if (merge_grow(a, &c->spans, &c->spans_cap, out->n_spans,
+	    (size_t)out->n_spans + s->n_spans, sizeof(*c->spans), err) == -1 ||
+	    merge_grow(a, &c->tombs, &c->tombs_cap, out->n_tombstones,
+	    (size_t)out->n_tombstones + s->n_tombstones, sizeof(*c->tombs),
+	    err) == -1)
+		return -1;
+	for (i = 0; i < s->n_spans; i++) {
+		c->spans[out->n_spans] = s->spans[i];
+		c->spans[out->n_spans++].origin = (uint32_t)f->sub;
+	}
+	for (i = 0; i < s->n_tombstones; i++) {
+		c->tombs[out->n_tombstones] = s->tombstones[i];
+		c->tombs[out->n_tombstones++].origin = (uint32_t)f->sub;
+	}
+	return 0;
 }
 
 /*
@@ -451,85 +379,91 @@ next_of_only(struct source_cursor *c, struct source_series *out,
  * True when some overlap.
  */
 static bool
-sort_spans(struct merged *s)
+sort_spans(struct chunk_span *spans, size_t n)
 {
 	bool overlap = false;
 	int64_t maxt;
 	size_t i, j;
 
-	for (i = 1; i < s->n_spans; i++) {
-		struct chunk_span k = s->spans[i];
+	for (i = 1; i < n; i++) {
+		struct chunk_span k = spans[i];
 
-		for (j = i; j > 0 && s->spans[j - 1].mint_ms > k.mint_ms; j--)
-			s->spans[j] = s->spans[j - 1];
-		s->spans[j] = k;
+		for (j = i; j > 0 && spans[j - 1].mint_ms > k.mint_ms; j--)
+			spans[j] = spans[j - 1];
+		spans[j] = k;
 	}
-	maxt = s->n_spans == 0 ? 0 : s->spans[0].maxt_ms;
-	for (i = 1; i < s->n_spans; i++) {
-		overlap |= s->spans[i].mint_ms <= maxt;
-		if (s->spans[i].maxt_ms > maxt)
-			maxt = s->spans[i].maxt_ms;
+	maxt = n == 0 ? 0 : spans[0].maxt_ms;
+	for (i = 1; i < n; i++) {
+		overlap |= spans[i].mint_ms <= maxt;
+		if (spans[i].maxt_ms > maxt)
+			maxt = spans[i].maxt_ms;
 	}
 	return overlap;
 }
 
+/* All that have the labels of first, which no feed before it has. */
 static int
-cmp_tombs(const void *a, const void *b)
+put_together(struct source_cursor *c, struct feed *first,
+    struct source_series *out, struct err *err)
 {
-	const struct source_tombstone *x = a, *y = b;
+	struct label_sym *labels;
+	struct feed *f;
 
-	return (x->mint_ms > y->mint_ms) - (x->mint_ms < y->mint_ms);
-}
-
-/* Sorted, overlapping ones joined. */
-static void
-sort_tombs(struct merged *s)
-{
-	size_t i, n = 0;
-
-	if (s->n_tombs < 2)
-		return;
-	qsort(s->tombs, s->n_tombs, sizeof(*s->tombs), cmp_tombs);
-	for (i = 1; i < s->n_tombs; i++)
-		if (s->tombs[i].mint_ms > s->tombs[n].maxt_ms)
-			s->tombs[++n] = s->tombs[i];
-		else if (s->tombs[i].maxt_ms > s->tombs[n].maxt_ms)
-			s->tombs[n].maxt_ms = s->tombs[i].maxt_ms;
-	s->n_tombs = n + 1;
+	labels = copy(c->m->syms.a, first->s.labels, first->s.n_labels,
+	    sizeof(*labels));
+	if (labels == NULL)
+		return no_memory(err);
+	*out = (struct source_series){ .ref = c->found, .labels = labels,
+	    .n_labels = first->s.n_labels };
+	for (f = first; f < c->feeds + c->n_feeds; f++)
+		while (f->live && same_labels(&f->s, out)) {
+			if (!c->hints.series_only &&
+			    add_chunks(c, f, out, err) == -1)
+				return -1;
+			f->taken = true;
+			if (f->kept == NULL)
+				break;
+			next_kept(f);
+			f->taken = false;
+		}
+	out->overlapping = sort_spans(c->spans, out->n_spans);
+	out->spans = c->spans;
+	out->tombstones = c->tombs;
+	return 1;
 }
 
 static int
 merge_next(struct source_cursor *c, struct source_series *out,
     struct err *err)
 {
-	struct merged *s;
+	const struct merge_symbols *syms = &c->m->syms;
+	struct feed *f, *first = NULL;
 
-	if (c->limit != 0 && c->i >= c->limit)
+	if (c->hints.limit != 0 && c->found >= c->hints.limit)
 		return 0;
 	if (c->only != NULL) {
-		c->i++;
+		c->found++;
 		return next_of_only(c, out, err);
 	}
-	if (c->i >= c->n)
+	for (f = c->feeds; f < c->feeds + c->n_feeds; f++) {
+		if (f->taken && feed_next(c, f, err) == -1)
+			return -1;
+		if (f->live && (first == NULL || (!same_labels(&f->s,
+		    &first->s) && merge_symbols_cmp(syms, f->s.labels,
+		    f->s.n_labels, first->s.labels, first->s.n_labels) < 0)))
+			first = f;
+	}
+	if (first == NULL)
 		return 0;
-	s = &c->v[c->i];
-	*out = (struct source_series){ .ref = c->i++, .labels = s->labels,
-	    .n_labels = s->n_labels };
-	if (c->series_only)
-		return 1;
-	out->overlapping = sort_spans(s);
-	sort_tombs(s);
-	out->spans = s->spans;
-	out->n_spans = (uint32_t)s->n_spans;
-	out->tombstones = s->tombs;
-	out->n_tombstones = (uint32_t)s->n_tombs;
-	return 1;
+	c->found++;
+	return put_together(c, first, out, err);
 }
 
 static struct str
 merge_symbol(const struct source *base, uint32_t sym)
 {
-	const struct source_merge *m = (const struct source_merge *)base;
+	const struct merge_symbols *m =
+	    &((const struct source_merge *)base)->syms;
 
 	return sym < m->n_texts ? m->texts[sym] : STR_EMPTY;
 }
@@ -547,7 +481,7 @@ union_texts(struct source_merge *m, struct str **out, size_t *n_out,
 
 	if (n_more == 0)
 		return 0;
-	to = arena_array(m->a, *n_out + n_more, sizeof(*to));
+	to = arena_array(m->syms.a, *n_out + n_more, sizeof(*to));
 	if (to == NULL)
 		return no_memory(err);
 	while (i < *n_out || j < n_more) {

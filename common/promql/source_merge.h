@@ -7,8 +7,9 @@
  * one series with the chunks of all; symbols get numbers of their own.
  *
  * When only one source has something for a selection, its series pass
- * through one by one. Else select() reads the series of all of them, and
- * keeps labels and spans (not samples) in the query's arena.
+ * through one by one. Else they come in the order of their labels, and only
+ * of a source that has no order itself (the head) labels and spans, not
+ * samples, are kept in the query's arena.
  */
 
 #include <stddef.h>

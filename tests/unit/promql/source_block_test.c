@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "common/promql/engine.h"
 #include "common/promql/source_block.h"
 #include "common/promql/source_merge.h"
 #include "tests/unit/promql/block_build.h"
@@ -425,6 +426,46 @@ test_merge(void **state)
 	build_clear(&c);
 }
 
+/* Two blocks with the same samples: what is deleted in one is in the other. */
+static void
+test_merge_tombstones(void **state)
+{
+	struct promql_opts opts = { 0 };
+	struct err err = ERR_INIT;
+	struct promql_result *res;
+	struct block_reader *r[2];
+	struct source *src[2], *merge;
+	static struct build b, c, t;
+
+	(void)state;
+	make(&b, 2, 3);
+	make(&c, 2, 3);
+	build_init(&t, 2);
+	build_tombstone(&t, b.series[0].id, T0 + 2 * STEP, T0 + 3 * STEP);
+	build_add_crc(&t, 2, 5);
+	buf_clear(&b.file[2]);
+	b.file[2] = t.file[2];
+	r[0] = open_whole(&b);
+	r[1] = open_whole(&c);
+	for (int i = 0; i < 2; i++)
+		src[i] = source_block_new(r[i]);
+	merge = source_merge_new(src, 2);
+	assert_int_equal(promql_exec(merge,
+	    STR_LIT("sum(count_over_time(m[1h]))"), T0 + 3000000,
+	    T0 + 3000000, 0, &opts, &res, &err), 0);
+	assert_int_equal(res->n_series, 1);
+	assert_true(res->series[0].fv[0] == 3 * 12);
+	promql_result_free(res);
+	source_merge_free(merge);
+	for (int i = 0; i < 2; i++) {
+		source_block_free(src[i]);
+		block_reader_close(r[i]);
+	}
+	build_clear(&b);
+	build_clear(&c);
+	buf_clear(&t.file[1]);
+}
+
 /* --- hostile bytes --- */
 
 /* Reads everything: an error, or exactly what was written. */
@@ -523,6 +564,7 @@ main(void)
 		cmocka_unit_test(test_tombstones),
 		cmocka_unit_test(test_labels),
 		cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_merge_tombstones),
 		cmocka_unit_test(test_bit_flips),
 		cmocka_unit_test(test_truncation),
 	};
