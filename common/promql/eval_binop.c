@@ -12,6 +12,49 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * x to the power of y by squaring of x's mantissa, as the reference's
+ * language does it: the C library's is rounded better, but a sum of what the
+ * two say about x ^ 3 differs in the last digits.
+ */
+static double
+power(double x, double y)
+{
+	double whole, part = modf(fabs(y), &whole), m, out = 1;
+	int e, out_e = 0;
+
+	if (x == 0 || !isfinite(x) || !isfinite(y) || whole >= 0x1p63 ||
+	    (part != 0 && x < 0) || x == 1 || y == 1)
+		return pow(x, y);
+	if (fabs(y) == 0.5)
+		return y > 0 ? sqrt(x) : 1 / sqrt(x);
+	if (part > 0.5) {
+		part -= 1;
+		whole += 1;
+	}
+	if (part != 0)
+		out = exp(part * log(x));
+	m = frexp(x, &e);
+	for (int64_t n = (int64_t)whole; n != 0; n >>= 1) {
+		/* far beyond what a float holds */
+		if (e < -4096 || e > 4096) {
+			out_e += e;
+			break;
+		}
+		if (n & 1) {
+			out *= m;
+			out_e += e;
+		}
+		m *= m;
+		e *= 2;
+		if (m < 0.5) {
+			m += m;
+			e--;
+		}
+	}
+	return y < 0 ? ldexp(1 / out, -out_e) : ldexp(out, out_e);
+}
+
 static inline double
 arithmetic(enum promql_op op, double l, double r)
 {
@@ -27,7 +70,7 @@ arithmetic(enum promql_op op, double l, double r)
 	case PROMQL_OP_MOD:
 		return fmod(l, r);
 	case PROMQL_OP_POW:
-		return pow(l, r);
+		return power(l, r);
 	case PROMQL_OP_ATAN2:
 		return atan2(l, r);
 	default:

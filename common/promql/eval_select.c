@@ -181,6 +181,7 @@ eval_timestamp_of(struct evaluator *ev, struct promql_expr *e,
 {
 	struct promql_expr *v = e->call.args[0];
 	const struct select_plan *p = plan_of(v);
+	struct promql_modifiers mod = v->vector.mod;
 	struct query *q = ev->q;
 	struct source_cursor *c;
 	struct source_series ser;
@@ -191,6 +192,13 @@ eval_timestamp_of(struct evaluator *ev, struct promql_expr *e,
 
 	if (start_timestamp && !q->use_st)
 		return 0;
+	/*
+	 * With @ the reference looks at that time, whatever the offset, among
+	 * the samples that it read for @ and offset (3.14,
+	 * rangeEvalTimestampFunctionOverVectorSelector).
+	 */
+	if (mod.at == PROMQL_AT_TIME)
+		mod.offset_ns = 0;
 	if (select_start(q, v, &c) == -1 ||
 	    pbuf_init(&b, q, ev->n_steps) == -1)
 		return -1;
@@ -200,7 +208,7 @@ eval_timestamp_of(struct evaluator *ev, struct promql_expr *e,
 	while ((rc = select_next(q, c, &ser)) == 1) {
 		pbuf_reset(&b);
 		if (samples_read(&s, &ser, p->mint_ms, p->maxt_ms, false) ==
-		    -1 || instant_fill(ev, &s, &v->vector.mod, &b,
+		    -1 || instant_fill(ev, &s, &mod, &b,
 		    start_timestamp ? INSTANT_START : INSTANT_TIME) == -1) {
 			rc = -1;
 			break;
