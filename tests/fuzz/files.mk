@@ -25,6 +25,9 @@ fuzz_promql_parse_NEEDS := promql tsdb labels base
 FUZZERS += fuzz_promql_engine
 fuzz_promql_engine_NEEDS := promql tsdb labels base
 
+FUZZERS += fuzz_block
+fuzz_block_NEEDS := promql tsdb labels base
+
 FUZZERS += fuzz_config
 fuzz_config_NEEDS := configfile
 
