@@ -31,6 +31,9 @@ fuzz_block_NEEDS := promql tsdb labels base
 FUZZERS += fuzz_config
 fuzz_config_NEEDS := configfile
 
+FUZZERS += fuzz_labels
+fuzz_labels_NEEDS := labels base
+
 FUZZERS += fuzz_relabel
 fuzz_relabel_NEEDS := labels base
 
