@@ -231,6 +231,11 @@ void	 head_reader_del(struct head *h, struct head_reader_slot *r);
  */
 void	 head_reclaim(struct head *h, int64_t now_ns);
 /*
+ * A new epoch though nothing waits, so that a reader that works all the time
+ * is not taken for one that holds an epoch all the time. On the timer.
+ */
+void	 head_epoch_step(struct head *h);
+/*
  * The id of a reader that has held one epoch for longer than limit_ns (each
  * call names another); false when there is none. It still blocks reclaiming
  * until head_reader_del.

@@ -74,16 +74,21 @@ oldest_held(struct head *h, int64_t now_ns)
 }
 
 void
+head_epoch_step(struct head *h)
+{
+	__atomic_store_n(&h->super->epoch, h->super->epoch + 1,
+	    __ATOMIC_SEQ_CST);
+	/* Pairs with the reader's fence: see head_reader_begin. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void
 head_reclaim(struct head *h, int64_t now_ns)
 {
 	uint64_t oldest;
 
-	if (h->limbo_n > 0) {
-		__atomic_store_n(&h->super->epoch, h->super->epoch + 1,
-		    __ATOMIC_SEQ_CST);
-		/* Pairs with the reader's fence: see head_reader_begin. */
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	}
+	if (h->limbo_n > 0)
+		head_epoch_step(h);
 	oldest = oldest_held(h, now_ns);
 	while (h->limbo_n > 0) {
 		struct retired *r = &h->limbo[h->limbo_at];

@@ -19,8 +19,12 @@
 #include "common/base/clock.h"
 #include "common/base/vec.h"
 
-/* How long beyond the query time-out an epoch may be held. */
-#define EPOCH_GRACE_NS	(15 * (int64_t)1000000000)
+/*
+ * How long beyond the query time-out an epoch may be held: half of it within
+ * these bounds. web gives a process 2 s to end a query itself.
+ */
+#define EPOCH_GRACE_MIN_MS 3000
+#define EPOCH_GRACE_MAX_MS 15000
 #define QUERY_TIMEOUT_MS 120000
 
 struct reader {
@@ -163,19 +167,34 @@ reader_file_add(struct storage *s, uint32_t number, int fd, struct err *err)
 	return 0;
 }
 
+static int64_t
+epoch_limit_ms(const struct storage *s)
+{
+	int64_t ms = worker_flag_duration_ms(s->w, "query.timeout"), grace;
+
+	if (ms <= 0)
+		ms = QUERY_TIMEOUT_MS;
+	grace = ms / 2;
+	if (grace < EPOCH_GRACE_MIN_MS)
+		grace = EPOCH_GRACE_MIN_MS;
+	if (grace > EPOCH_GRACE_MAX_MS)
+		grace = EPOCH_GRACE_MAX_MS;
+	return ms + grace;
+}
+
 void
 reader_tick(struct storage *s)
 {
-	int64_t limit_ms = worker_flag_duration_ms(s->w, "query.timeout");
-	int64_t limit = (limit_ms > 0 ? limit_ms : QUERY_TIMEOUT_MS) *
-	    1000000 + EPOCH_GRACE_NS;
+	int64_t limit_ms = epoch_limit_ms(s);
 	uint32_t id;
 
+	head_epoch_step(s->head);
 	head_reclaim(s->head, mono_now().ns);
-	while (head_reader_overdue(s->head, mono_now().ns, limit, &id)) {
+	while (head_reader_overdue(s->head, mono_now().ns,
+	    limit_ms * 1000000, &id)) {
 		for (struct reader *r = s->readers; r != NULL; r = r->next) {
 			if (r->id == id)
-				kill_reader(s, r, limit / 1000000);
+				kill_reader(s, r, limit_ms);
 		}
 	}
 }
