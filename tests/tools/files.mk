@@ -6,6 +6,11 @@ TOOLS += waltool
 waltool_ROLE := storage
 waltool_NEEDS := $(storage_NEEDS)
 
+TOOLS += storm
+storm_NEEDS := ipc tsdb metrics sandbox labels base
+storm_PKGS := libevent_core
+storm_LDLIBS := -lm
+
 $(foreach p,$(TOOLS),$(eval $(call TESTPROG_rules,$(p),tools)))
 
 .PHONY: tool-programs
