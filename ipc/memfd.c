@@ -87,7 +87,7 @@ memfd_shared(const char *name, size_t bytes, struct err *err)
 	if (fd == -1)
 		return err_set_os(err, "memfd_create");
 	if (ftruncate(fd, (off_t)bytes) == -1 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == -1) {
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == -1) {
 		err_set_os(err, "memfd %s of %zu bytes", name, bytes);
 		close(fd);
 		return -1;

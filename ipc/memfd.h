@@ -25,7 +25,7 @@ int	 memfd_map(int fd, size_t max_bytes, struct str *out, struct err *err);
 void	 memfd_unmap(struct str mapping);
 
 /*
- * A memfd to share memory in: sized, not to shrink (F_SEAL_SHRINK), mode 0
+ * A memfd to share memory in: sized for good (F_SEAL_SHRINK, _GROW), mode 0
  * so that no reader can open it for writing through /proc. -1 on failure.
  */
 int	 memfd_shared(const char *name, size_t bytes, struct err *err);

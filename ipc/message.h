@@ -285,18 +285,27 @@ enum query_kind {
 	QUERY_LABEL_VALUES, QUERY_TSDB_STATUS, QUERY_FORMAT, QUERY_PARSE
 };
 enum query_encoding { QUERY_ENC_IDENTITY, QUERY_ENC_GZIP, QUERY_ENC_DEFLATE };
+/* Who asks, for the query log. */
+enum query_origin {
+	QUERY_FROM_HTTP,	/* address without port, method, path */
+	QUERY_FROM_RULES	/* file, group, "" */
+};
 /*
- * QUERY + str argument of the path (label name; "" else) + count × (str name,
- * str value): the request's parameters in their order, decoded. Parameters
- * that do not fit travel in a sealed memfd (the fd) and count is 0.
+ * QUERY + str argument of the path (label name; "" else) + 3 × str (what
+ * enum query_origin says) + count × (str name, str value): the request's
+ * parameters in their order, decoded. Parameters that do not fit travel in a
+ * sealed memfd (the fd) and count is 0.
  */
 struct msg_query {
 	uint32_t kind;		/* enum query_kind */
 	uint32_t encoding;	/* enum query_encoding */
 	int64_t	 now_ms;	/* time of the request */
 	int64_t	 deadline_ns;	/* CLOCK_MONOTONIC */
+	int64_t	 asked_ns;	/* CLOCK_MONOTONIC: when it began to wait */
+	uint32_t origin;	/* enum query_origin */
+	uint32_t zero;
 };
-MSG_CHECK(msg_query, 24);
+MSG_CHECK(msg_query, 40);
 
 /*
  * REPLY: bytes [offset, offset+len) of the ring (offsets only grow; position

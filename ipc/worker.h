@@ -110,6 +110,7 @@ bool	 worker_flag_at(const struct worker *w, size_t i, struct str *name,
  *	brazier.query.limit-bytes	byte account of one query (query, eval)
  *	brazier.start-time-ms		of the server
  *	brazier.hostname, brazier.cwd	for web
+ *	brazier.queries-active.slot	ours in queries.active (query, eval)
  *	brazier.page-size …
  * Descriptors by tag:
  *	data-dir	O_RDONLY|O_DIRECTORY of the data directory (storage)

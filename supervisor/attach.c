@@ -116,18 +116,14 @@ attach_options(struct attach *a, const struct child *c)
 }
 
 /* The active-query tracker lies in the data directory, which readers never
- * see: they get the open file. */
+ * see: they get the open file, for writing alone. */
 static void
-attach_queries_active(struct attach *a, const struct supervisor *sup)
+attach_queries_active(struct attach *a, const struct child *c)
 {
-	struct err err = ERR_INIT;
-	int fd;
+	int fd = queries_active_open_writer(c->sup);
 
-	if (identity_enter(&sup->identity, &err) == -1)
-		return;
-	fd = openat(sup->dirlock.dir_fd, "queries.active",
-	    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
-	identity_leave(&sup->identity);
+	attach_number(a, "brazier.queries-active.slot",
+	    queries_active_slot(c));
 	if (fd == -1)
 		return;
 	attach_fd(a, "queries-active", fd);
@@ -142,7 +138,7 @@ attach_role_fds(struct attach *a, const struct child *c)
 	if (c->role == ROLE_STORAGE || c->role == ROLE_COMPACT)
 		attach_fd(a, "data-dir", sup->dirlock.dir_fd);
 	if (c->role == ROLE_QUERY || c->role == ROLE_EVAL)
-		attach_queries_active(a, sup);
+		attach_queries_active(a, c);
 	if (c->role == ROLE_WEB)
 		for (size_t i = 0; i < sup->listeners.n; i++)
 			attach_fd(a, "listener", sup->listeners.fds[i]);

@@ -8,8 +8,10 @@
  * --web.config.file); read-only, without blocking, regular files up to a size;
  * nothing of the kernel's file systems and nothing inside the data directory
  * (the data is storage's). Log files are the one thing that may be written:
- * appended to, by the roles that keep one. Every open states role and reason
- * in the debug log.
+ * appended to, by the roles that keep one; pipes and terminals are as good,
+ * and a log may lie in the data directory itself, as is usual where nothing
+ * else can be written, beside what is there but not below. Every open states
+ * role and reason in the debug log.
  *
  * Watching is a look at each file's status every two seconds: files are few,
  * and a look follows renames, links and network file systems alike.
@@ -88,9 +90,27 @@ is_kernel_fs(int fd)
 	}
 }
 
-/* True when the opened file lies below the data directory. */
+/* Names in the data directory that are no log file's. */
 static bool
-is_in_data_dir(const struct supervisor *sup, int fd)
+is_reserved(const char *name)
+{
+	static const char *const names[] = {
+		"lock", "queries.active", "control.sock", "wal", "wbl",
+		"chunks_head", "snapshots"
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * True when what was opened is of the data directory: below it, or for a log
+ * file (append) deeper than in it. as_dir: fd is the parent of one to come.
+ */
+static bool
+is_in_data_dir(const struct supervisor *sup, int fd, bool append, bool as_dir)
 {
 	char link[64], dir[4096], file[4096];
 	ssize_t n, k;
@@ -103,7 +123,39 @@ is_in_data_dir(const struct supervisor *sup, int fd)
 	k = readlink(link, file, sizeof(file) - 1);
 	if (n <= 0 || k <= 0)
 		return true;
-	return k > n && memcmp(dir, file, (size_t)n) == 0 && file[n] == '/';
+	file[k] = '\0';
+	if (k <= n || memcmp(dir, file, (size_t)n) != 0 || file[n] != '/')
+		return false;
+	return !append || as_dir || strchr(file + n + 1, '/') != NULL ||
+	    is_reserved(file + n + 1);
+}
+
+/*
+ * Opens a log file, made if it is not there; but nothing is made below the
+ * data directory.
+ */
+static int
+open_log(const struct supervisor *sup, const char *path)
+{
+	char parent[4096];
+	const char *slash = strrchr(path, '/');
+	size_t n = slash == NULL ? 0 : (size_t)(slash - path);
+	bool refused;
+	int fd;
+
+	(void)snprintf(parent, sizeof(parent), "%.*s", (int)n, path);
+	fd = open(slash == NULL ? "." : n == 0 ? "/" : parent,
+	    O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return -1;
+	refused = is_in_data_dir(sup, fd, true, true);
+	close(fd);
+	if (refused) {
+		errno = EACCES;
+		return -1;
+	}
+	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK |
+	    O_NOCTTY | O_CLOEXEC, 0640);
 }
 
 static int
@@ -118,12 +170,14 @@ check_opened(const struct supervisor *sup, int fd, const char *path,
 		error_text(err, "read", path, EISDIR);
 		return -1;
 	}
+	if (append && (S_ISFIFO(st->st_mode) || S_ISCHR(st->st_mode)))
+		return 0;
 	if (!S_ISREG(st->st_mode) || is_kernel_fs(fd)) {
 		err_set(err, ERR_BAD_DATA, "open %s: not a regular file", path);
 		err->os = EINVAL;
 		return -1;
 	}
-	if (is_in_data_dir(sup, fd)) {
+	if (is_in_data_dir(sup, fd, append, false)) {
 		error_text(err, "open", path, EACCES);
 		return -1;
 	}
@@ -157,8 +211,6 @@ open_for(const struct child *c, const char *path, uint32_t flags,
 {
 	const struct role_policy *policy = &role_policies[c->role];
 	bool append = (flags & OPEN_APPEND_LOG) != 0, own;
-	int how = (append ? O_WRONLY | O_APPEND | O_CREAT : O_RDONLY) |
-	    O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	int fd, e;
 
 	if (!policy->may_open || (append && !policy->may_append)) {
@@ -168,7 +220,8 @@ open_for(const struct child *c, const char *path, uint32_t flags,
 	own = !append && is_named_by_flag(c, path);
 	if (!own && identity_enter(&c->sup->identity, err) == -1)
 		return -1;
-	fd = open(path, how, 0640);
+	fd = append ? open_log(c->sup, path) :
+	    open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	e = errno;
 	if (!own)
 		identity_leave(&c->sup->identity);

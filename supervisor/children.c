@@ -620,6 +620,8 @@ child_on_death(struct child *c, int status, uint64_t oom_before)
 
 	event_del(c->kill_timer);
 	peers_send_region_gone(c);
+	if (c->role == ROLE_QUERY || c->role == ROLE_EVAL)
+		queries_active_on_death(c, c->last_cause);
 	broker_forget(c);
 	child_clear_process(c);
 	if (c->role == ROLE_WEB)

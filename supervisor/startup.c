@@ -159,6 +159,7 @@ first_load_done_cb(void *arg, const struct err *load_err, unsigned exit_code)
 		startup_fail(sup, 1, &err);
 		return;
 	}
+	queries_active_open(sup);
 	if ((sup->control = control_open(sup, &err)) == NULL)
 		log_error("No control socket, brazierctl cannot reach this server",
 		    F_ERR(&err));
@@ -293,6 +294,7 @@ supervisor_start(struct supervisor *sup)
 	sup->reload_ok = true;
 	sup->exit_code = 1;
 	sup->dirlock.dir_fd = sup->dirlock.lock_fd = -1;
+	sup->queries_active_fd = -1;
 	for (int i = 0; i < ROLE_COUNT; i++)
 		sup->blobs[i] = sup->launcher.fds[i] = -1;
 	(void)gethostname(sup->hostname, sizeof(sup->hostname) - 1);
@@ -331,6 +333,8 @@ supervisor_free(struct supervisor *sup)
 	broker_state_free(sup->broker);
 	auto_reload_free(sup->auto_reload);
 	listeners_close(&sup->listeners);
+	if (sup->queries_active_fd != -1)
+		close(sup->queries_active_fd);
 	dirlock_close(&sup->dirlock);
 	for (int i = 0; i < ROLE_COUNT; i++)
 		if (sup->blobs[i] != -1)

@@ -11,6 +11,7 @@
  *	startup.c   load, start, ready			 reload.c the transaction
  *	stop.c      ordered end				 broker.c files for others
  *	control.c   brazierctl				 status.c what it shows
+ *	queries_active.c  which query ran when a process died
  */
 
 #include <sys/types.h>
@@ -105,6 +106,7 @@ struct supervisor {
 	struct launcher			 launcher;
 	struct listeners		 listeners;
 	struct dirlock			 dirlock;
+	int				 queries_active_fd; /* -1 = no tracker */
 	struct log_writer		 log_writer;
 	struct metrics			*metrics;
 	int				 metrics_fd;	/* our own region, read-only */
@@ -244,6 +246,16 @@ void	 broker_on_open(struct child *c, struct ipc_msg *m);
 void	 broker_on_glob(struct child *c, struct ipc_msg *m);
 void	 broker_on_watch(struct child *c, struct ipc_msg *m);
 void	 broker_forget(struct child *c);
+
+/* --- queries_active.c --- */
+
+/* Tells what did not finish in the last life, makes the file anew. */
+void	 queries_active_open(struct supervisor *sup);
+/* For a worker; -1 = no tracker. */
+int	 queries_active_open_writer(const struct supervisor *sup);
+uint32_t queries_active_slot(const struct child *c);
+/* Tells which query its slot still names, frees the slot. */
+void	 queries_active_on_death(const struct child *c, const char *cause);
 
 /* --- control.c, status.c --- */
 

@@ -42,9 +42,10 @@ static const struct sandbox_row rows[] = {
 	    { GRANT_MEMFD, "hands the list of targets to web" }),
 	ROW(RULES, 4096, 512 * MIB,
 	    { GRANT_MEMFD, "hands the state of rules to web" }),
-	ROW(QUERY, 4096, 1 * GIB,
+	/* what they write to are log files, which may be long */
+	ROW(QUERY, 4096, 64 * GIB,
 	    { GRANT_APPEND, "writes the query log and the tracker of active queries" }),
-	ROW(EVAL, 4096, 1 * GIB,
+	ROW(EVAL, 4096, 64 * GIB,
 	    { GRANT_APPEND, "writes the query log and the tracker of active queries" }),
 	ROW(NOTIFY, 4096, 512 * MIB,
 	    { GRANT_TCP, "connects to Alertmanagers" },

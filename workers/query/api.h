@@ -19,8 +19,18 @@
 #include "common/promql/parse.h"
 #include "workers/query/body.h"
 #include "workers/query/params.h"
+#include "workers/query/query_log.h"
 
 struct head_reader;
+
+/* Who wants to know of expressions that are evaluated. */
+struct api_hooks {
+	/* Each NULL or called in turn, once a query or query_range. */
+	void	(*begun)(void *arg, struct str query);
+	/* Before the answer is printed; r NULL: it did not even parse. */
+	void	(*ended)(void *arg, const struct query_record *r);
+	void	*arg;
+};
 
 /* What does not change from request to request. */
 struct api_env {
@@ -30,6 +40,7 @@ struct api_env {
 	struct promql_parse_opts parse_opts;
 	bool			 per_step_stats;
 	size_t			 memory_limit_bytes;
+	struct api_hooks	 hooks;
 };
 
 struct api_request {
@@ -38,6 +49,8 @@ struct api_request {
 	struct params	 params;
 	int64_t		 now_ms;
 	mono_time	 deadline;	/* of the server; ns 0 = none */
+	mono_time	 asked;		/* when it began to wait; 0 = now */
+	struct query_asker asker;
 };
 
 struct api_answer {
@@ -45,6 +58,7 @@ struct api_answer {
 	struct body	 body;
 	size_t		 peak_bytes;	/* of the evaluation */
 	bool		 has_stats;	/* an expression was evaluated */
+	double		 queue_s;	/* before that */
 	struct promql_stats stats;	/* without the arrays */
 };
 

@@ -72,36 +72,65 @@ note_stats_value(struct notes *notes, struct str stats, struct buf *text)
 		notes_add_warning(notes, buf_str(text));
 }
 
+/* Evaluates, and tells the hooks of it. */
+static int
+evaluate(const struct api_env *env, const struct api_request *req,
+    struct query_params *qp, int64_t start_ms, int64_t end_ms,
+    int64_t step_ms, struct promql_result **r, struct err *err)
+{
+	mono_time from = mono_now(), asked = req->asked;
+	bool is_late = qp->opts.deadline.ns != 0 &&
+	    !mono_before(from, qp->opts.deadline);
+	struct query_record rec = {
+		.query = params_get(&req->params, "query"),
+		.start_ms = start_ms, .end_ms = end_ms, .step_ms = step_ms,
+		.asker = &req->asker,
+	};
+	int rv;
+
+	if (env->hooks.begun != NULL)
+		env->hooks.begun(env->hooks.arg, rec.query);
+	rv = promql_exec(env->src, rec.query, start_ms, end_ms, step_ms,
+	    &qp->opts, r, err);
+	/* what is too cheap to look at the clock would answer all the same */
+	if (is_late && (rv == 0 || err->kind == ERR_TIMEOUT)) {
+		if (rv == 0)
+			promql_result_free(*r);
+		rv = err_set(err, ERR_TIMEOUT,
+		    "query timed out in query execution");
+	}
+	if (asked.ns == 0 || mono_before(from, asked))
+		asked = from;
+	rec.queue_s = (double)mono_sub_ns(from, asked) / 1e9;
+	rec.total_s = (double)mono_sub_ns(mono_now(), asked) / 1e9;
+	rec.err = rv == -1 ? err : NULL;
+	rec.stats = rv == -1 ? NULL : &(*r)->stats;
+	qp->render.queue_s = rec.queue_s;
+	qp->render.total_s = rec.total_s;
+	if (env->hooks.ended != NULL)
+		env->hooks.ended(env->hooks.arg, rv == -1 &&
+		    err->kind == ERR_BAD_DATA ? NULL : &rec);
+	return rv;
+}
+
 static int
 run(const struct api_env *env, const struct api_request *req,
     struct query_params *qp, int64_t start_ms, int64_t end_ms,
     int64_t step_ms, struct api_answer *a, struct err *err)
 {
-	struct promql_result *r;
+	struct promql_result *r = NULL;
 	struct notes notes = { 0 };
 	struct buf text;
-	mono_time from = mono_now();
-	bool is_late = qp->opts.deadline.ns != 0 &&
-	    !mono_before(from, qp->opts.deadline);
 
-	if (promql_exec(env->src, params_get(&req->params, "query"), start_ms,
-	    end_ms, step_ms, &qp->opts, &r, err) == -1) {
-		if (err->kind == ERR_BAD_DATA)
-			return param_invalid(err, "query");
-		if (!is_late || err->kind != ERR_TIMEOUT)
-			return -1;
-	} else if (is_late)
-		promql_result_free(r);
-	/* what is too cheap to look at the clock would answer all the same */
-	if (is_late)
-		return err_set(err, ERR_TIMEOUT,
-		    "query timed out in query execution");
-	qp->render.total_s = (double)mono_sub_ns(mono_now(), from) / 1e9;
+	if (evaluate(env, req, qp, start_ms, end_ms, step_ms, &r, err) == -1)
+		return err->kind == ERR_BAD_DATA ?
+		    param_invalid(err, "query") : -1;
 	qp->render.start_ms = start_ms;
 	qp->render.step_ms = step_ms;
 	a->peak_bytes = r->stats.peak_bytes;
 	a->stats = r->stats;
 	a->stats.total_per_step = a->stats.read_per_step = NULL;
+	a->queue_s = qp->render.queue_s;
 	a->has_stats = true;
 	a->http_status = 200;
 	for (size_t i = 0; i < r->n_warnings; i++)

@@ -33,6 +33,10 @@ static const struct ipc_handler asker_handlers[] = {
 
 #define N(a)	(sizeof(a) / sizeof((a)[0]))
 
+static const struct ipc_handler supervisor_handlers[] = {
+	{ IPC_OPENED, query_on_opened },
+};
+
 static const struct worker_peer peers[] = {
 	{ ROLE_STORAGE, storage_handlers, N(storage_handlers) },
 	{ ROLE_WEB, asker_handlers, N(asker_handlers) },
@@ -56,6 +60,20 @@ wait_cb(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	q->waited = true;
 	query_request_try(q);
+}
+
+static void
+begun_cb(void *arg, struct str query)
+{
+	query_active_begin(arg, query);
+}
+
+static void
+ended_cb(void *arg, const struct query_record *r)
+{
+	query_active_end(arg);
+	if (r != NULL)
+		query_log_write(arg, r);
 }
 
 /* What the feature flags switch on in the language. */
@@ -103,6 +121,8 @@ query_start(void *ctx, struct worker *w, struct err *err)
 	q->env.memory_limit_bytes = (size_t)worker_flag_int(w,
 	    "brazier.query.limit-bytes");
 	set_features(q);
+	q->m_queue = metrics_summary(m, METRIC_ENGINE_DURATION,
+	    "slice=\"queue_time\"");
 	q->m_prepare = metrics_summary(m, METRIC_ENGINE_DURATION,
 	    "slice=\"prepare_time\"");
 	q->m_inner = metrics_summary(m, METRIC_ENGINE_DURATION,
@@ -114,7 +134,9 @@ query_start(void *ctx, struct worker *w, struct err *err)
 	q->wait_ev = evtimer_new(worker_base(w), wait_cb, q);
 	if (q->run_ev == NULL || q->wait_ev == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	if (query_ring_init(q, err) == -1)
+	query_active_init(q);
+	q->env.hooks = (struct api_hooks){ begun_cb, ended_cb, q };
+	if (query_log_init(q, err) == -1 || query_ring_init(q, err) == -1)
 		return -1;
 	return query_head_init(q, err);
 }
@@ -126,11 +148,10 @@ query_prepare(void *ctx, uint32_t gen, struct str blob, struct err *err)
 	struct query_conf c = {
 		.evaluation_interval_ms = PROMQL_SUBQUERY_STEP_DEFAULT_MS };
 
-	(void)gen;
 	if (blob.n > 0 && query_conf_decode(&c, blob, err) == -1)
 		return -1;
 	q->next_step_ms = c.evaluation_interval_ms;
-	return 0;
+	return query_log_prepare(q, gen, str_c(c.query_log_file), err);
 }
 
 static void
@@ -141,6 +162,14 @@ query_commit(void *ctx, uint32_t gen)
 	(void)gen;
 	if (q->next_step_ms > 0)
 		q->env.opts.default_subquery_step_ms = q->next_step_ms;
+	query_log_commit(q);
+}
+
+static void
+query_abort(void *ctx, uint32_t gen)
+{
+	(void)gen;
+	query_log_abort(ctx);
 }
 
 static void
@@ -190,10 +219,13 @@ query_peer_down(void *ctx, struct ipc_channel *ch, enum peer_cause cause,
 
 static const struct worker_role role = {
 	.role = ROLE_QUERY,
+	.handlers = supervisor_handlers,
+	.n_handlers = N(supervisor_handlers),
 	.peers = peers, .n_peers = N(peers),
 	.start = query_start,
 	.prepare = query_prepare,
 	.commit = query_commit,
+	.abort = query_abort,
 	.stop = query_stop,
 	.peer_up = query_peer_up,
 	.peer_down = query_peer_down,

@@ -21,6 +21,8 @@
 #include "common/promql/source_head.h"
 #include "common/tsdb/head_files.h"
 #include "common/tsdb/head_reader.h"
+#include "common/base/log.h"
+#include "ipc/broker.h"
 #include "ipc/channel.h"
 #include "ipc/reply_ring.h"
 #include "ipc/worker.h"
@@ -60,6 +62,25 @@ struct query_ring {
 	uint64_t		 produced;
 };
 
+/* The query log's file; log_file.c. */
+struct query_log {
+	struct broker		*broker;
+	int			 fd;		/* -1 = off */
+	int			 next_fd;	/* of a prepared generation */
+	uint32_t		 preparing;	/* generation, 0 = none */
+	unsigned		 n_opening;	/* asked of the broker */
+	bool			 is_torn;	/* the last line is not whole */
+	struct log_limit	 limit;
+	metrics_slot		*m_enabled, *m_failures;
+};
+
+/* Our slot of the file of active queries; active.c. */
+struct query_active {
+	int			 fd;		/* -1 = none */
+	int64_t			 offset;
+	struct log_limit	 limit;
+};
+
 struct query {
 	struct worker		*w;
 	struct event		*run_ev;	/* runs the request */
@@ -67,6 +88,8 @@ struct query {
 	struct query_head	 head;
 	struct query_blocks	 blocks;
 	struct query_ring	 ring;
+	struct query_log	 log;
+	struct query_active	 active;
 	struct api_env		 env;
 	int64_t			 next_step_ms;	/* of a prepared generation */
 	struct ipc_channel	*asker;		/* NULL: nobody is there */
@@ -86,7 +109,7 @@ struct query {
 	mono_time		 breathed;	/* last look at the channels */
 	uint64_t		 cpu_ns;	/* at the start of the request */
 	/* metrics */
-	struct metrics_summary	*m_prepare, *m_inner, *m_sort;
+	struct metrics_summary	*m_queue, *m_prepare, *m_inner, *m_sort;
 	metrics_slot		*m_samples;
 };
 
@@ -125,6 +148,22 @@ void	 query_ring_offer(struct query *q);
 bool	 query_ring_sink(void *arg, struct str piece, bool last);
 /* Tells the asker that the body will not be completed. */
 void	 query_ring_abort(struct query *q);
+
+/* --- log_file.c --- */
+int	 query_log_init(struct query *q, struct err *err);
+/* As struct worker_role's prepare, commit, abort; "" = no log. */
+int	 query_log_prepare(struct query *q, uint32_t gen, struct str path,
+	    struct err *err);
+void	 query_log_commit(struct query *q);
+void	 query_log_abort(struct query *q);
+void	 query_log_write(struct query *q, const struct query_record *r);
+void	 query_on_opened(void *ctx, struct ipc_channel *ch,
+	    struct ipc_msg *m);
+
+/* --- active.c --- */
+void	 query_active_init(struct query *q);
+void	 query_active_begin(struct query *q, struct str query);
+void	 query_active_end(struct query *q);
 
 /* --- request.c --- */
 void	 query_on_query(void *ctx, struct ipc_channel *ch, struct ipc_msg *m);

@@ -365,13 +365,11 @@ render_steps(struct buf *b, const char *key, const struct promql_stats *s,
 	buf_add_c(b, "],");
 }
 
-static void
-render_query_stats(struct buf *b, const struct promql_stats *s,
-    const struct render_query *q)
+void
+render_stats(struct buf *b, const struct promql_stats *s, bool steps,
+    double queue_s, double total_s)
 {
-	bool steps = q->stats == RENDER_STATS_STEPS;
-
-	buf_add_c(b, ",\"stats\":{\"timings\":{");
+	buf_add_c(b, "{\"timings\":{");
 	render_seconds(b, "evalTotalTime", s->prepare_s + s->eval_s +
 	    s->sort_s);
 	buf_add_byte(b, ',');
@@ -380,8 +378,10 @@ render_query_stats(struct buf *b, const struct promql_stats *s,
 	render_seconds(b, "queryPreparationTime", s->prepare_s);
 	buf_add_byte(b, ',');
 	render_seconds(b, "innerEvalTime", s->eval_s);
-	buf_add_c(b, ",\"execQueueTime\":0,");
-	render_seconds(b, "execTotalTime", q->total_s);
+	buf_add_byte(b, ',');
+	render_seconds(b, "execQueueTime", queue_s);
+	buf_add_byte(b, ',');
+	render_seconds(b, "execTotalTime", total_s);
 	buf_add_c(b, "},\"samples\":{");
 	if (steps)
 		render_steps(b, "totalQueryableSamplesPerStep", s,
@@ -444,8 +444,11 @@ render_result(struct body *body, struct promql_result *r,
 		}
 		ok = render_all_series(body, r, q, n);
 	}
-	if (q->stats != RENDER_STATS_NONE)
-		render_query_stats(b, &r->stats, q);
+	if (q->stats != RENDER_STATS_NONE) {
+		buf_add_c(b, ",\"stats\":");
+		render_stats(b, &r->stats, q->stats == RENDER_STATS_STEPS,
+		    q->queue_s, q->total_s);
+	}
 	buf_add_byte(b, '}');
 	return ok && body_step(body);
 }

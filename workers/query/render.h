@@ -34,12 +34,20 @@ void	 render_labels(struct buf *b, struct labels ls);
 void	 render_float(struct buf *b, double v);
 void	 render_hist(struct buf *b, const struct fhist *h);
 
+/*
+ * {"timings":{…},"samples":{…}}: stats= of a query and a line of the query
+ * log. steps: with the arrays, if there are any.
+ */
+void	 render_stats(struct buf *b, const struct promql_stats *s, bool steps,
+	    double queue_s, double total_s);
+
 enum render_stats { RENDER_STATS_NONE, RENDER_STATS_SHORT, RENDER_STATS_STEPS };
 
 struct render_query {
 	uint64_t		 limit;		/* 0 = none */
 	enum render_stats	 stats;
-	double			 total_s;	/* whole execution */
+	double			 queue_s;	/* waiting before it */
+	double			 total_s;	/* whole execution, with that */
 	int64_t			 start_ms;	/* of a range query, else */
 	int64_t			 step_ms;	/* step 0 */
 };

@@ -58,8 +58,11 @@ read_params(struct query *q, struct str bytes, bool with_arg)
 	if (bytes.n > 0)
 		memcpy(copy, bytes.p, bytes.n);
 	wire_reader_init(&r, copy, bytes.n);
-	if (with_arg)
+	if (with_arg) {
 		q->req.arg = wire_get_str(&r);
+		for (size_t i = 0; i < 3; i++)
+			q->req.asker.what[i] = wire_get_str(&r);
+	}
 	size_t n = wire_get_count(&r, 8);
 
 	if (n > PARAMS_MAX ||
@@ -88,6 +91,8 @@ read_request(struct query *q, struct ipc_msg *m)
 		.kind = mq->kind,
 		.now_ms = mq->now_ms,
 		.deadline = { mq->deadline_ns },
+		.asked = { mq->asked_ns },
+		.asker = { .origin = mq->origin },
 	};
 	q->codec = mq->encoding == QUERY_ENC_GZIP ? COMPRESS_GZIP :
 	    mq->encoding == QUERY_ENC_DEFLATE ? COMPRESS_ZLIB : COMPRESS_NONE;
@@ -146,6 +151,7 @@ count(struct query *q, const struct api_answer *a)
 {
 	if (!a->has_stats)
 		return;
+	metrics_summary_observe(q->m_queue, a->queue_s);
 	metrics_summary_observe(q->m_prepare, a->stats.prepare_s);
 	metrics_summary_observe(q->m_inner, a->stats.eval_s);
 	metrics_summary_observe(q->m_sort, a->stats.sort_s);

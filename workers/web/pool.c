@@ -27,6 +27,7 @@
 #define COPY_MAX	(128 * 1024)	/* last pieces up to this are copied */
 #define GRACE_MS	2000	/* for a process to notice the deadline itself */
 #define INLINE_MAX	(48 * 1024)	/* parameters on the message itself */
+#define ORIGIN_PATH_MAX	2048	/* of a path, for the query log */
 
 struct job {
 	TAILQ_ENTRY(job)	 entry;
@@ -171,6 +172,22 @@ add_params(const struct call *c, struct buf *b)
 	}
 }
 
+/* For the query log: who, how and where. */
+static void
+add_origin(const struct job *j, struct buf *b)
+{
+	const struct call *c = j->call;
+	struct str prefix = c->web->set.prefix, path = c->path;
+
+	wire_put_str(b, str_c(j->client));
+	wire_put_str(b, http_exchange_request(c->x)->method_text);
+	if (path.n > ORIGIN_PATH_MAX)
+		path.n = ORIGIN_PATH_MAX;
+	wire_put_u32(b, (uint32_t)(prefix.n + path.n));
+	buf_add_str(b, prefix);
+	buf_add_str(b, path);
+}
+
 static enum query_encoding
 encoding_of(enum compress_codec codec)
 {
@@ -187,6 +204,8 @@ job_send(struct job *j, struct pool_worker *w, struct err *err)
 		.encoding = encoding_of(c->codec),
 		.now_ms = wall_now_ms(),
 		.deadline_ns = j->deadline.ns,
+		.asked_ns = j->started.ns,
+		.origin = QUERY_FROM_HTTP,
 	};
 	struct iovec iov[2] = { { &m, sizeof(m) } };
 	struct buf b, params;
@@ -195,6 +214,7 @@ job_send(struct job *j, struct pool_worker *w, struct err *err)
 	buf_init(&b, 0);
 	buf_init(&params, 0);
 	wire_put_str(&b, c->arg);
+	add_origin(j, &b);
 	add_params(c, &params);
 	if (params.n > INLINE_MAX) {
 		fd = memfd_seal("query", buf_str(&params), err);

@@ -272,13 +272,68 @@ test_pieces(void **state)
 	buf_clear(&back);
 }
 
+/* --- who wants to know of queries --- */
+
+struct heard {
+	char		begun[64];
+	int		n_begun, n_ended, n_parsed;
+};
+
+static void
+begun(void *arg, struct str query)
+{
+	struct heard *h = arg;
+
+	assert_int_equal(h->n_begun, h->n_ended);
+	h->n_begun++;
+	snprintf(h->begun, sizeof(h->begun), "%.*s", STR_ARG(query));
+}
+
+static void
+ended(void *arg, const struct query_record *r)
+{
+	struct heard *h = arg;
+
+	h->n_ended++;
+	assert_int_equal(h->n_begun, h->n_ended);
+	if (r == NULL)
+		return;
+	h->n_parsed++;
+	assert_true(r->total_s >= r->queue_s && r->queue_s == 0);
+	assert_true((r->err == NULL) == (r->stats != NULL));
+	if (r->stats != NULL)
+		assert_int_equal(r->stats->total_samples, 5);
+}
+
+static void
+test_hooks(void **state)
+{
+	struct heard h = { .n_begun = 0 };
+	struct fixture *f = *state;
+
+	f->env.hooks = (struct api_hooks){ begun, ended, &h };
+	ask(f, QUERY_RANGE, "", NO, "query", "m{a=\"z\"}", "start", "0", "end",
+	    "4", "step", "1", NULL);
+	assert_string_equal(h.begun, "m{a=\"z\"}");
+	assert_int_equal(h.n_parsed, 1);
+	ask(f, QUERY_INSTANT, "", NO, "query", "m +", NULL);
+	assert_int_equal(h.n_ended, 2);
+	assert_int_equal(h.n_parsed, 1);
+	ask(f, QUERY_INSTANT, "", NO, "query", "m + on () m", NULL);
+	assert_int_equal(f->status, 422);
+	assert_int_equal(h.n_parsed, 2);
+	ask(f, QUERY_INSTANT, "", NO, "query", "m", "time", "x", NULL);
+	ask(f, QUERY_SERIES, "", NO, "match[]", "m", NULL);
+	assert_int_equal(h.n_begun, 3);
+}
+
 int
 main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_instant), T(test_range), T(test_refusals),
-		T(test_metadata), T(test_pieces),
+		T(test_metadata), T(test_pieces), T(test_hooks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
