@@ -166,8 +166,7 @@ float_format_g(double v, char *out)
 	if (v == 0)
 		return float_format_f(v, out);
 	(void)digits_of(std::fabs(v), digits, &e);
-	/* strconv: %e is used when exp < -4 || exp >= max(digits, 21) */
-	return e < -4 || e >= 21 ? float_format_e(v, out) :
+	return e < -4 || e >= 6 ? float_format_e(v, out) :
 	    float_format_f(v, out);
 }
 

@@ -30,7 +30,7 @@ bool	 float_parse(const char *p, size_t n, double *out);
 /*
  * Shortest text that reads back the same; return the length written to out
  * (not terminated). `f`: no exponent ever (Go 'f'). `g`: Go 'g' (exponent
- * when exp < -4 || exp >= 21, as strconv's %v). `e`: Go 'e'.
+ * when exp < -4 || exp >= 6, as strconv's shortest form and %v). `e`: Go 'e'.
  * NaN, +Inf and -Inf as "NaN", "+Inf", "-Inf".
  */
 size_t	 float_format_f(double v, char *out);

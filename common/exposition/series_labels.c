@@ -46,17 +46,12 @@ static struct str
 canonical_float(struct arena *a, struct str s)
 {
 	char text[FLOAT_TEXT_MAX + 2], *copy;
-	double v, abs_v;
+	double v;
 	size_t n;
 
 	if (!float_parse(s.p, s.n, &v))
 		return s;
-	abs_v = fabs(v);
-	/* Go's shortest 'g' goes over to exponents at 1e6 already */
-	if (abs_v >= 1e6 && abs_v < 1e21)
-		n = float_format_e(v, text);
-	else
-		n = float_format_g(v, text);
+	n = float_format_g(v, text);
 	if (isfinite(v) && memchr(text, 'e', n) == NULL &&
 	    memchr(text, '.', n) == NULL) {
 		text[n++] = '.';
