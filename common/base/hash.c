@@ -6,12 +6,19 @@
 #include <string.h>
 #include <wmmintrin.h>
 
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 uint64_t
 hash_xxh64(const void *p, size_t n)
 {
 	return XXH64(p, n, 0);
+}
+
+uint64_t
+hash_xxh3(const void *p, size_t n)
+{
+	return XXH3_64bits(p, n);
 }
 
 uint64_t

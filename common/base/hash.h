@@ -8,6 +8,9 @@
 /* XXH64 with seed 0: the reference's label set hash is built on it. */
 uint64_t hash_xxh64(const void *p, size_t n);
 
+/* XXH3, 64 bit: for tables of this process, quicker on short texts. */
+uint64_t hash_xxh3(const void *p, size_t n);
+
 /* FNV-1a, 64 bit; start with HASH_FNV64_INIT and chain. */
 #define HASH_FNV64_INIT	14695981039346656037ULL
 uint64_t hash_fnv64a(uint64_t h, const void *p, size_t n);

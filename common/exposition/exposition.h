@@ -12,7 +12,7 @@
  *
  *	parse by prediction
  *		the caller guesses the next line's series text from the last
- *		scrape; expo_next_if compares bytes and reads the value, and only
+ *		scrape; expo_next_if hashes it and reads the value, and only
  *		on a miss the grammar is walked (see series_cache.h).
  *
  * Errors are worded as the reference words them (model/textparse).
@@ -135,19 +135,19 @@ void	 expo_parser_start(struct expo_parser *p, enum expo_format format,
 enum expo_entry expo_next(struct expo_parser *p, struct err *err);
 
 /*
- * If the next line is a sample of exactly this series text, takes it as
- * expo_next would have done (value, has_ts, ts_ms, series) and returns
- * true. Else, also when the line is odd or wrong, nothing is consumed and
+ * If the next line is a sample of the series text with this length and
+ * hash_xxh3, takes it as expo_next would have done (value, has_ts, ts_ms,
+ * series) and returns true. Else, also when the line is odd or wrong, nothing is consumed and
  * expo_next says what it is.
  */
-bool	 expo_next_if(struct expo_parser *p, struct str series);
+bool	 expo_next_if(struct expo_parser *p, size_t series_n, uint64_t hash);
 
 /*
- * If the next bytes are this line (with its newline), skips it and returns
- * true: for metadata lines that did not change. The caller tells the type
+ * If the next bytes are the line of this length (with its newline) and
+ * hash_xxh3, skips it and returns true: for metadata lines that did not change. The caller tells the type
  * of a skipped TYPE line with expo_set_type.
  */
-bool	 expo_skip_if(struct expo_parser *p, struct str line);
+bool	 expo_skip_if(struct expo_parser *p, size_t line_n, uint64_t hash);
 void	 expo_set_type(struct expo_parser *p, enum metric_type type);
 
 /* The bytes of the entry just read with its newline, if it is one line. */

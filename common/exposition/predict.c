@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The fast path. A line whose series text is what the caller expected needs
- * no lexer: compare, read the number, see the newline. It takes only what
+ * no lexer: hash it, read the number, see the newline. It takes only what
  * is plainly right; everything else is left for expo_next, which starts the
  * line again.
  *
@@ -15,6 +15,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/float_text.h"
+#include "common/base/hash.h"
 #include "common/exposition/lexer.h"
 
 static const double powers[] = {
@@ -167,18 +168,17 @@ timestamp(const char *c, int64_t *out)
 }
 
 bool
-expo_next_if(struct expo_parser *p, struct str series)
+expo_next_if(struct expo_parser *p, size_t series_n, uint64_t hash)
 {
 	const char *line = p->b + p->i, *c;
 	int64_t ts;
 	double v;
 
 	/* a newline lies beyond the text, so the byte after it is there */
-	if (p->n - p->i <= series.n ||
-	    memcmp(line, series.p, series.n) != 0)
+	if (p->n - p->i <= series_n)
 		return false;
-	c = line + series.n;
-	if (*c != ' ')
+	c = line + series_n;
+	if (*c != ' ' || hash_xxh3(line, series_n) != hash)
 		return false;
 	c = expo_float_fast(c + 1, p->b + p->n, &v);
 	if (c == NULL || (size_t)(c - p->b) >= p->n)
@@ -194,20 +194,19 @@ expo_next_if(struct expo_parser *p, struct str series)
 	}
 	p->value = v;
 	p->start = p->i;
-	p->series = str_from(line, series.n);
+	p->series = str_from(line, series_n);
 	p->ex_present = false;
 	p->i = (size_t)(c - p->b) + 1;
 	return true;
 }
 
 bool
-expo_skip_if(struct expo_parser *p, struct str line)
+expo_skip_if(struct expo_parser *p, size_t line_n, uint64_t hash)
 {
-	if (p->n - p->i < line.n ||
-	    memcmp(p->b + p->i, line.p, line.n) != 0)
+	if (p->n - p->i < line_n || hash_xxh3(p->b + p->i, line_n) != hash)
 		return false;
 	p->start = p->i;
-	p->i += line.n;
+	p->i += line_n;
 	return true;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Lines live in one array, their texts in one buffer, both in the order of
- * the body that brought them, so that a scrape reads memory forwards. A
- * hash table of line numbers finds a line when the prediction misses.
+ * Lines live in one array in the order of the body that brought them, so
+ * that a scrape reads memory forwards. A hash table of line numbers finds a
+ * line when the prediction misses.
  *
  * Forgetting is lazy: a good scrape raises `flushed`, and lines not seen
  * since count as gone; their memory goes when a quarter of the lines is
@@ -25,7 +25,7 @@ void
 series_cache_init(struct series_cache *c)
 {
 	memset(c, 0, sizeof(*c));
-	buf_init(&c->text, UINT32_MAX);
+	text_archive_init(&c->texts);
 	c->iter = c->flushed = 1;
 	c->first = c->prev = c->expected = SERIES_CACHE_NONE;
 }
@@ -35,14 +35,15 @@ series_cache_clear(struct series_cache *c)
 {
 	free(c->lines);
 	free(c->slots);
-	buf_clear(&c->text);
+	text_archive_clear(&c->texts);
 	series_cache_init(c);
 }
 
 size_t
 series_cache_bytes(const struct series_cache *c)
 {
-	return c->cap * sizeof(*c->lines) + c->text.cap +
+	return c->cap * sizeof(*c->lines) +
+	    text_archive_bytes(&c->texts) +
 	    (c->slots == NULL ? 0 : ((size_t)c->mask + 1) * sizeof(*c->slots));
 }
 
@@ -53,26 +54,32 @@ series_cache_begin(struct series_cache *c)
 	c->expected = c->first;
 }
 
-static uint32_t
-hash_of(struct str s)
+struct str
+series_cache_text(struct series_cache *c, const struct cached_line *line)
 {
-	uint64_t h = hash_xxh64(s.p, s.n);
+	uint32_t i = (uint32_t)(line - c->lines), first;
+	struct str run = text_archive_run(&c->texts, i, &first);
+	size_t at = 0;
 
-	return (uint32_t)(h ^ h >> 32);
+	for (; first < i; first++)
+		at += c->lines[first].text_n;
+	if (run.n < at + line->text_n)
+		return STR_EMPTY;
+	return str_from(run.p + at, line->text_n);
 }
 
 static uint32_t
-find(const struct series_cache *c, struct str text, uint32_t hash)
+find(const struct series_cache *c, size_t text_n, uint64_t hash)
 {
 	uint32_t slot, i;
 
 	if (c->slots == NULL)
 		return SERIES_CACHE_NONE;
-	for (slot = hash & c->mask; (i = c->slots[slot]) != 0;
+	for (slot = (uint32_t)hash & c->mask; (i = c->slots[slot]) != 0;
 	    slot = (slot + 1) & c->mask) {
 		const struct cached_line *l = &c->lines[i - 1];
 
-		if (l->hash == hash && str_eq(series_cache_text(c, l), text))
+		if (l->hash == hash && l->text_n == text_n)
 			return i - 1;
 	}
 	return SERIES_CACHE_NONE;
@@ -81,7 +88,7 @@ find(const struct series_cache *c, struct str text, uint32_t hash)
 static void
 insert(struct series_cache *c, uint32_t line)
 {
-	uint32_t slot = c->lines[line].hash & c->mask;
+	uint32_t slot = (uint32_t)c->lines[line].hash & c->mask;
 
 	while (c->slots[slot] != 0)
 		slot = (slot + 1) & c->mask;
@@ -128,24 +135,19 @@ visit(struct series_cache *c, uint32_t line)
 }
 
 static uint32_t
-append(struct series_cache *c, struct str text, uint32_t hash,
+append(struct series_cache *c, struct str text, uint64_t hash,
     enum cached_kind kind)
 {
 	struct cached_line *l;
 
 	if (c->n >= SERIES_CACHE_NONE - 1 ||
 	    vec_grow(&c->lines, &c->cap, c->n + 1, sizeof(*l)) == -1 ||
-	    reserve_slots(c, c->n + 1) == -1)
+	    reserve_slots(c, c->n + 1) == -1 ||
+	    text_archive_add(&c->texts, (uint32_t)c->n, text) == -1)
 		return SERIES_CACHE_NONE;
 	l = &c->lines[c->n];
 	memset(l, 0, sizeof(*l));
-	l->text = (uint32_t)c->text.n;
 	l->text_n = (uint32_t)text.n;
-	buf_add_str(&c->text, text);
-	if (buf_failed(&c->text)) {
-		c->text.failed = false;		/* unchanged, still good */
-		return SERIES_CACHE_NONE;
-	}
 	l->hash = hash;
 	l->kind = (uint8_t)kind;
 	l->id = SERIES_CACHE_NONE;
@@ -160,7 +162,8 @@ next_meta(struct series_cache *c, struct expo_parser *p, enum expo_entry e,
     struct err *err)
 {
 	struct str text = expo_line(p);
-	uint32_t hash = hash_of(text), i = find(c, text, hash);
+	uint64_t hash = hash_xxh3(text.p, text.n);
+	uint32_t i = find(c, text.n, hash);
 
 	if (i == SERIES_CACHE_NONE &&
 	    (i = append(c, text, hash, CACHED_META)) == SERIES_CACHE_NONE) {
@@ -179,11 +182,11 @@ next_expected(struct series_cache *c, struct expo_parser *p,
     struct cached_line **line)
 {
 	struct cached_line *l = &c->lines[c->expected];
-	struct str text = series_cache_text(c, l);
 
 	if (l->kind == CACHED_META) {
 		/* a unit has to be read, for the label made of it */
-		if (l->entry == EXPO_UNIT || !expo_skip_if(p, text))
+		if (l->entry == EXPO_UNIT || !expo_skip_if(p, l->text_n,
+		    l->hash))
 			return EXPO_END;
 		/* the same HELP line may come under two types */
 		if (l->entry == EXPO_TYPE)
@@ -191,7 +194,7 @@ next_expected(struct series_cache *c, struct expo_parser *p,
 		visit(c, c->expected);
 		return (enum expo_entry)l->entry;
 	}
-	if (l->seen < c->flushed || !expo_next_if(p, text))
+	if (l->seen < c->flushed || !expo_next_if(p, l->text_n, l->hash))
 		return EXPO_END;
 	visit(c, c->expected);
 	*line = l;
@@ -215,7 +218,7 @@ series_cache_next(struct series_cache *c, struct expo_parser *p,
 		return next_meta(c, p, e, err);
 	if (e != EXPO_SERIES)
 		return e;
-	i = find(c, p->series, hash_of(p->series));
+	i = find(c, p->series.n, hash_xxh3(p->series.p, p->series.n));
 	if (i == SERIES_CACHE_NONE || c->lines[i].seen < c->flushed)
 		return e;
 	visit(c, i);
@@ -227,7 +230,8 @@ struct cached_line *
 series_cache_add(struct series_cache *c, const struct expo_parser *p,
     enum cached_kind kind, bool *had_id)
 {
-	uint32_t hash = hash_of(p->series), i = find(c, p->series, hash);
+	uint64_t hash = hash_xxh3(p->series.p, p->series.n);
+	uint32_t i = find(c, p->series.n, hash);
 
 	*had_id = i != SERIES_CACHE_NONE && c->lines[i].kind == kind;
 	if (i == SERIES_CACHE_NONE &&
@@ -238,16 +242,6 @@ series_cache_add(struct series_cache *c, const struct expo_parser *p,
 	c->lines[i].type = (uint8_t)p->type;
 	visit(c, i);
 	return &c->lines[i];
-}
-
-void
-series_cache_track(struct series_cache *c, struct cached_line *l)
-{
-	if (l->tracked == c->iter)
-		return;
-	c->n_kept += l->tracked == c->iter - 1 && l->tracked != 0;
-	l->tracked = c->iter;
-	c->n_tracked++;
 }
 
 static int
@@ -314,29 +308,28 @@ is_gone(const struct series_cache *c, const struct cached_line *l)
 
 /* Where the line goes in the new cache; -1 without memory. */
 static int
-move(const struct series_cache *c, uint32_t old, struct series_cache *new,
+move(struct series_cache *c, uint32_t old, struct series_cache *new,
     uint32_t *to)
 {
 	const struct cached_line *l = &c->lines[old];
-	uint32_t text;
+	struct str text;
 
 	if (is_gone(c, l)) {
 		*to = GONE;
 		return 0;
 	}
-	*to = append(new, series_cache_text(c, l), l->hash,
+	text = series_cache_text(c, l);
+	*to = text.p == NULL ? SERIES_CACHE_NONE : append(new, text, l->hash,
 	    (enum cached_kind)l->kind);
 	if (*to == SERIES_CACHE_NONE)
 		return -1;
-	text = new->lines[*to].text;
 	new->lines[*to] = *l;
-	new->lines[*to].text = text;
 	return 0;
 }
 
 /* In the order of the chain, then what the chain does not reach. */
 static int
-move_all(const struct series_cache *c, struct series_cache *new,
+move_all(struct series_cache *c, struct series_cache *new,
     uint32_t *to)
 {
 	uint32_t at;
@@ -381,13 +374,13 @@ compact(struct series_cache *c, series_cache_fn *fn, void *arg)
 		new.lines[i].next = moved(to, new.lines[i].next);
 	free(c->lines);
 	free(c->slots);
-	buf_clear(&c->text);
+	text_archive_clear(&c->texts);
 	c->lines = new.lines;
 	c->n = new.n;
 	c->cap = new.cap;
 	c->slots = new.slots;
 	c->mask = new.mask;
-	c->text = new.text;
+	c->texts = new.texts;
 	c->first = moved(to, c->first);
 	free(to);
 }
@@ -396,7 +389,7 @@ compact(struct series_cache *c, series_cache_fn *fn, void *arg)
 static void
 trim(struct series_cache *c)
 {
-	size_t lines = c->n + c->n / 16 + 8, bytes = c->text.n + c->text.n / 16;
+	size_t lines = c->n + c->n / 16 + 8;
 	void *p;
 
 	if (c->cap > lines + lines / 8 && (p = realloc(c->lines,
@@ -404,11 +397,7 @@ trim(struct series_cache *c)
 		c->lines = p;
 		c->cap = lines;
 	}
-	if (bytes != 0 && c->text.cap > bytes + bytes / 8 &&
-	    (p = realloc(c->text.p, bytes)) != NULL) {
-		c->text.p = p;
-		c->text.cap = bytes;
-	}
+	text_archive_trim(&c->texts, (uint32_t)c->n);
 }
 
 bool

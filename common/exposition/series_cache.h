@@ -10,8 +10,14 @@
  *	             next ──────▶ next ─────▶ next ──▶
  *
  * Each line remembers which one followed it. A scrape walks that chain
- * beside the body: mostly the guess is right and costs one memcmp; when not,
- * the line is parsed, found by hash (or added) and the chain is mended.
+ * beside the body: mostly the guess is right and costs one hash of the line's
+ * text; when not, the line is parsed, found by hash (or added) and the chain
+ * is mended.
+ *
+ * A line is known by length and 64-bit hash of its text; the text itself is
+ * needed only when storage has to be told the labels again, and lies
+ * compressed. A target that finds two texts of one hash mixes up two series
+ * of its own.
  *
  * One pass over one body is an iteration:
  *
@@ -36,6 +42,7 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/exposition/exposition.h"
+#include "common/exposition/text_archive.h"
 
 #define SERIES_CACHE_NONE	UINT32_MAX
 
@@ -47,10 +54,9 @@ enum cached_kind {
 
 struct cached_line {
 	uint64_t	labels_hash;	/* owner's: of the final label set */
-	uint32_t	text;		/* offset in the cache's text */
+	uint64_t	hash;		/* of its text */
 	uint32_t	text_n;
 	uint32_t	next;		/* line that followed it last */
-	uint32_t	hash;
 	uint32_t	seen;		/* iteration; 0 = never */
 	uint32_t	tracked;	/* iteration; 0 = never */
 	uint32_t	id;		/* owner's */
@@ -62,7 +68,7 @@ struct cached_line {
 struct series_cache {
 	struct cached_line	*lines;
 	size_t			 n, cap;
-	struct buf		 text;
+	struct text_archive	 texts;		/* by line */
 	uint32_t		*slots;		/* line + 1; 0 = empty */
 	uint32_t		 mask;
 	uint32_t		 iter;		/* from 1 */
@@ -100,7 +106,15 @@ struct cached_line *series_cache_add(struct series_cache *c,
 	    const struct expo_parser *p, enum cached_kind kind, bool *had_id);
 
 /* The line's series is exposed now; its end shall be noticed. */
-void	 series_cache_track(struct series_cache *c, struct cached_line *line);
+static inline void
+series_cache_track(struct series_cache *c, struct cached_line *l)
+{
+	if (l->tracked == c->iter)
+		return;
+	c->n_kept += l->tracked == c->iter - 1 && l->tracked != 0;
+	l->tracked = c->iter;
+	c->n_tracked++;
+}
 
 typedef void series_cache_fn(void *arg, struct cached_line *line);
 
@@ -120,11 +134,12 @@ void	 series_cache_vanished(struct series_cache *c, series_cache_fn *fn,
 bool	 series_cache_end(struct series_cache *c, bool flush,
 	    series_cache_fn *fn, void *arg);
 
-static inline struct str
-series_cache_text(const struct series_cache *c, const struct cached_line *l)
-{
-	return str_from(c->text.p + l->text, l->text_n);
-}
+/*
+ * The line's text, good until the next call with this cache. Slow: it may
+ * have to be decompressed. p == NULL without memory.
+ */
+struct str series_cache_text(struct series_cache *c,
+	    const struct cached_line *line);
 
 /* Heap bytes. */
 size_t	 series_cache_bytes(const struct series_cache *c);

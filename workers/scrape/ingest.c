@@ -234,14 +234,16 @@ ingest_line_labels(struct loop *l, const struct cached_line *line,
 {
 	struct scrape *s = l->s;
 	struct buf text;
+	struct str series;
 	int r = -1;
 
 	if (l->pool == NULL)
 		return err_set(err, ERR_NOT_FOUND, "the target is gone");
 	buf_init(&text, 0);
-	buf_add_str(&text, series_cache_text(&l->cache, line));
+	series = series_cache_text(&l->cache, line);
+	buf_add_str(&text, series);
 	buf_add_c(&text, " 0\n");
-	if (buf_failed(&text))
+	if (series.p == NULL || buf_failed(&text))
 		err_set(err, ERR_NOMEM, "out of memory for labels");
 	else {
 		expo_parser_start(&s->line_parser, EXPO_TEXT,

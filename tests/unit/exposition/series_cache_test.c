@@ -29,7 +29,7 @@ name_of(struct str text)
 }
 
 struct seen {
-	const struct series_cache *c;
+	struct series_cache *c;
 	struct twin	*t;
 	int		 n;
 };
