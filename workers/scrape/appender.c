@@ -217,13 +217,12 @@ appender_batch(struct appender *a, struct loop *l, int64_t base_ms)
 static bool
 batch_grow(struct batch *b)
 {
-	size_t ids = b->cap, values = b->cap, dts = b->cap;
+	size_t ids = b->cap, values = b->cap;
 
 	if (vec_grow(&b->ids, &ids, b->n + 1, sizeof(*b->ids)) == -1 ||
 	    vec_grow(&b->values, &values, b->n + 1,
-	    sizeof(*b->values)) == -1 ||
-	    vec_grow(&b->dt_ms, &dts, b->n + 1, sizeof(*b->dt_ms)) == -1) {
-		/* some of the arrays may be larger than cap says: harmless */
+	    sizeof(*b->values)) == -1) {
+		/* ids may be larger than cap says: harmless */
 		b->failed = true;
 		return false;
 	}
@@ -231,8 +230,23 @@ batch_grow(struct batch *b)
 	return true;
 }
 
+/* Room for one more time of its own; those so far are 0. */
+static bool
+own_time(struct batch *b)
+{
+	if (vec_grow(&b->dt_ms, &b->cap_dt, b->n + 1,
+	    sizeof(*b->dt_ms)) == -1) {
+		b->failed = true;
+		return false;
+	}
+	if (!b->own_times)
+		memset(b->dt_ms, 0, b->n * sizeof(*b->dt_ms));
+	b->own_times = true;
+	return true;
+}
+
 bool
-batch_add(struct batch *b, uint32_t id, int64_t t_ms, double v)
+batch_add_slow(struct batch *b, uint32_t id, int64_t t_ms, double v)
 {
 	int64_t dt;
 
@@ -241,10 +255,12 @@ batch_add(struct batch *b, uint32_t id, int64_t t_ms, double v)
 		return false;
 	if (b->n == b->cap && !batch_grow(b))
 		return false;
+	if ((dt != 0 || b->own_times) && !own_time(b))
+		return false;
 	b->ids[b->n] = id;
 	b->values[b->n] = v;
-	b->dt_ms[b->n] = (int32_t)dt;
-	b->own_times |= dt != 0;
+	if (b->own_times)
+		b->dt_ms[b->n] = (int32_t)dt;
 	b->n++;
 	return true;
 }
@@ -268,7 +284,8 @@ drop_undeclared(struct appender *a, struct batch *b)
 			continue;
 		b->ids[n] = b->ids[i];
 		b->values[n] = b->values[i];
-		b->dt_ms[n] = b->dt_ms[i];
+		if (b->own_times)
+			b->dt_ms[n] = b->dt_ms[i];
 		n++;
 	}
 	a->pending_samples -= b->n - n;

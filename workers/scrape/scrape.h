@@ -49,8 +49,8 @@ struct batch {
 	int64_t		 base_ms;
 	uint32_t	*ids;
 	double		*values;
-	int32_t		*dt_ms;		/* after base_ms */
-	size_t		 n, cap;
+	int32_t		*dt_ms;		/* after base_ms; with own_times */
+	size_t		 n, cap, cap_dt;
 	bool		 own_times;	/* some dt_ms is not 0 */
 	bool		 quiet;		/* refusals are expected: not counted */
 	bool		 again;		/* waits since storage's last life */
@@ -111,8 +111,17 @@ int	 appender_declare(struct appender *a, uint32_t id, struct labels ls,
 
 struct batch *appender_batch(struct appender *a, struct loop *l,
 	    int64_t base_ms);
+bool	 batch_add_slow(struct batch *b, uint32_t id, int64_t t_ms, double v);
 /* false when the time is out of a batch's range, or b->failed now. */
-bool	 batch_add(struct batch *b, uint32_t id, int64_t t_ms, double v);
+static inline bool
+batch_add(struct batch *b, uint32_t id, int64_t t_ms, double v)
+{
+	if (t_ms != b->base_ms || b->own_times || b->n == b->cap)
+		return batch_add_slow(b, id, t_ms, v);
+	b->ids[b->n] = id;
+	b->values[b->n++] = v;
+	return true;
+}
 /* Takes the batch over; an empty one is thrown away. */
 void	 appender_submit(struct appender *a, struct batch *b);
 
