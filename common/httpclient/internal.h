@@ -12,6 +12,7 @@
 
 #define HTTP_FREE_BUFS		8
 #define HTTP_FREE_BUF_BYTES	(16 << 20)	/* larger ones are freed */
+#define HTTP_FREE_ROUND		64	/* answers; what was spare for one goes */
 #define HTTP_FREE_EASIES	8
 #define HTTP_ADDRS_MAX		8
 #define HTTP_ADDR_TEXT		64
@@ -23,6 +24,8 @@ struct http_loop {
 	struct event_base	*base;
 	struct buf		 free_bufs[HTTP_FREE_BUFS];
 	size_t			 n_free_bufs;
+	size_t			 n_free_low;	/* the fewest in this round */
+	unsigned		 n_given;	/* of this round */
 };
 
 struct http_client {

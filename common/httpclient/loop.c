@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/vec.h"
 #include "common/httpclient/internal.h"
@@ -43,10 +44,35 @@ http_buf_take(struct http_loop *l)
 {
 	struct buf b;
 
-	if (l->n_free_bufs > 0)
-		return l->free_bufs[--l->n_free_bufs];
-	buf_init(&b, 0);
+	if (l->n_free_bufs == 0) {
+		l->n_free_low = 0;
+		buf_init(&b, 0);
+		return b;
+	}
+	b = l->free_bufs[--l->n_free_bufs];
+	if (l->n_free_bufs < l->n_free_low)
+		l->n_free_low = l->n_free_bufs;
 	return b;
+}
+
+/*
+ * The lowest of the stack that no request of a whole round needed are let
+ * go: answers come at once after a start, and rarely again.
+ */
+static void
+trim_bufs(struct http_loop *l)
+{
+	size_t n = l->n_free_low;
+
+	if (++l->n_given < HTTP_FREE_ROUND)
+		return;
+	for (size_t i = 0; i < n; i++)
+		buf_clear(&l->free_bufs[i]);
+	memmove(l->free_bufs, l->free_bufs + n,
+	    (l->n_free_bufs - n) * sizeof(l->free_bufs[0]));
+	l->n_free_bufs -= n;
+	l->n_free_low = l->n_free_bufs;
+	l->n_given = 0;
 }
 
 void
@@ -60,6 +86,7 @@ http_buf_give(struct http_loop *l, struct buf *b)
 	else
 		l->free_bufs[l->n_free_bufs++] = *b;
 	buf_init(b, 0);
+	trim_bufs(l);
 }
 
 void
