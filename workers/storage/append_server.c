@@ -39,7 +39,7 @@
  * the tick writes is not enough, and each batch writes some too.
  */
 #define SPILL_WAITING	1024
-#define SPILL_BYTES	((size_t)1 << 20)
+#define SPILL_BYTES	((size_t)4 << 20)
 
 struct append_batch {
 	struct append_batch	*next;

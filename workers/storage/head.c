@@ -94,6 +94,7 @@ head_new(const struct head_options *o, struct err *err)
 	/* Twice that, and what the publication word holds. */
 	if (h->chunk_samples > HEAD_CHUNK_SAMPLES_MAX / 2)
 		h->chunk_samples = HEAD_CHUNK_SAMPLES_MAX / 2;
+	head_growth_init(h);
 	h->next_ref = 1;
 	h->max_valid_ms = INT64_MAX;
 	buf_init(&h->new_series, 0);

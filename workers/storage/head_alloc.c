@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * Blocks of the arena in size classes: every unit up to 8, then four a
- * doubling.
+ * Blocks of the arena in size classes.
  *
- *	up to 1 KiB	slabs of one 4 KiB page: blocks of one class in it
+ *	up to 1 KiB	slabs of one 4 KiB page: blocks of one class in it. For
+ *			each number of blocks a page can hold there is one class,
+ *			the largest that so many times goes into it
+ *	above		four classes a doubling:
  *	up to 16 KiB	slabs of 64 KiB, aligned to that
  *	above		on their own, a list of free ones for each class
  *
@@ -33,7 +35,7 @@
 
 #define PAGE_UNITS	256u	/* 4 KiB */
 #define BIG_UNITS	4096u	/* 64 KiB */
-#define PAGE_BLOCK_MAX	64u	/* units of the largest block in a page */
+#define PAGE_BLOCK_MAX	HEAD_PAGE_BLOCK_MAX
 #define BIG_BLOCK_MAX	1024u
 #define TRIM_PAGES_MAX	8192u	/* in one turn: 32 MiB */
 #define TRIM_KEEP_PAGES	64u	/* and a 64th of what is used */
@@ -49,17 +51,24 @@ struct head_slab {
 void
 head_alloc_init(struct head_alloc *a, uint32_t first_unit, uint32_t end_unit)
 {
-	uint32_t units = 1, step = 1;
+	uint32_t units, step;
 	int n = 0;
 
 	memset(a, 0, sizeof(*a));
 	a->top = (first_unit + PAGE_UNITS - 1) / PAGE_UNITS * PAGE_UNITS;
 	a->end = end_unit;
-	while (n < HEAD_CLASSES && units <= HEAD_CLASS_MAX_UNITS) {
-		a->class_units[n++] = units;
-		if (units >= 8 && (units & (units - 1)) == 0)
-			step = units / 4;
+	for (units = 1; units <= PAGE_BLOCK_MAX; units++) {
+		a->small_class[units] = (uint8_t)n;
+		if (PAGE_UNITS / units != PAGE_UNITS / (units + 1))
+			a->class_units[n++] = units;
+	}
+	a->n_small = n;
+	for (units = PAGE_BLOCK_MAX, step = units / 4; n < HEAD_CLASSES &&
+	    units + step <= HEAD_CLASS_MAX_UNITS;) {
 		units += step;
+		a->class_units[n++] = units;
+		if ((units & (units - 1)) == 0)
+			step = units / 4;
 	}
 	a->n_classes = n;
 	a->slab = xcalloc((size_t)end_unit / PAGE_UNITS + 1,
@@ -83,14 +92,14 @@ class_of(const struct head_alloc *a, uint32_t units)
 {
 	int log2, c;
 
-	if (units <= 8)
-		return units == 0 ? 0 : (int)units - 1;
+	if (units <= PAGE_BLOCK_MAX)
+		return a->small_class[units == 0 ? 1 : units];
 	if (units > HEAD_CLASS_MAX_UNITS)
 		return -1;
-	/* Class 7 is 8 units; four classes follow for each doubling. */
+	/* Four classes follow PAGE_BLOCK_MAX, 2^6, and each doubling of it. */
 	log2 = 31 - __builtin_clz(units - 1);
-	c = 7 + (log2 - 3) * 4 +
-	    (int)((units - 1 - ((uint32_t)1 << log2)) >> (log2 - 2)) + 1;
+	c = a->n_small + (log2 - 6) * 4 +
+	    (int)((units - 1 - ((uint32_t)1 << log2)) >> (log2 - 2));
 	return c < a->n_classes ? c : -1;
 }
 

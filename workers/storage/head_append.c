@@ -38,21 +38,59 @@
 /* --- chunks --- */
 
 /*
- * The next size of a chunk's data: 64, 96, 128, 192, … bytes. Small steps
- * where most chunks end (300 to 500 bytes): what is left of the last one is
- * lost a series.
+ * A chunk's data begins with 64 bytes and grows where a chunk has an eighth,
+ * a quarter, a half and three quarters of its samples, to what it will
+ * probably need until the next such point. Series that are scraped together
+ * have the same number of samples, so they grow together and leave whole
+ * slabs behind; if each grew when it is full, a few late ones would pin the
+ * old blocks of all.
  */
-static uint32_t
-data_units(uint32_t units)
-{
-	static const uint8_t steps[] = { 4, 6, 8, 12, 16, 20, 24, 28, 32, 40,
-	    48, 64 };
+#define DATA_UNITS_FIRST	4u
+/* t0 and v0, which later samples do not cost. */
+#define FIRST_SAMPLE_BITS	128u
 
-	for (size_t i = 0; i < sizeof(steps); i++) {
-		if (steps[i] > units)
-			return steps[i];
+void
+head_growth_init(struct head *h)
+{
+	const uint32_t n = h->chunk_samples;
+	const uint32_t at[] = { n / 8, n / 4, n / 2, n / 4 * 3 };
+
+	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
+		h->grows_at[at[i] / 64] |= 1ULL << at[i] % 64;
+}
+
+static inline bool
+may_grow(const struct head *h, uint32_t n)
+{
+	return (h->grows_at[n / 64] >> n % 64 & 1) != 0;
+}
+
+/* Units that will probably do until the next point, or the chunk's end. */
+static uint32_t
+data_units(const struct head *h, const struct series_state *st)
+{
+	const struct head_chunk *c = head_ptr(h, st->open);
+	uint64_t n = st->x.n_samples, bits = st->x.n_bits, next, end, more;
+	int64_t span = st->x.t_ms - c->mint_ms;
+
+	if (n < 2)
+		return DATA_UNITS_FIRST;
+	for (next = n + 1; next < h->chunk_samples && !may_grow(h,
+	    (uint32_t)next); next++)
+		;
+	if (next >= h->chunk_samples)
+		next = n + h->chunk_samples / 4;
+	if (span > 0 && st->cut_at_ms > st->x.t_ms) {
+		end = n + 1 + (uint64_t)(st->cut_at_ms - st->x.t_ms) /
+		    ((uint64_t)span / (n - 1) + 1);
+		next = end < next ? end : next;
 	}
-	return CHUNK_UNITS_MAX;
+	more = bits > FIRST_SAMPLE_BITS ?
+	    (bits - FIRST_SAMPLE_BITS) * (next - n) / (n - 1) : 0;
+	/* the rest is for samples that are longer than those so far */
+	bits += more + more / 32 + 64;
+	return bits / 8 > CHUNK_UNITS_MAX * HEAD_UNIT ? CHUNK_UNITS_MAX :
+	    (uint32_t)((bits / 8 + HEAD_UNIT - 1) / HEAD_UNIT);
 }
 
 static uint32_t
@@ -161,7 +199,7 @@ static int
 chunk_cut(struct head *h, uint32_t slot, struct series_state *st,
     int64_t t_ms, uint64_t commit)
 {
-	uint32_t units = head_alloc_size(&h->alloc, data_units(0));
+	uint32_t units = head_alloc_size(&h->alloc, DATA_UNITS_FIRST);
 	head_off data = head_zalloc(h, units), entry;
 	struct head_chunk c = {
 		.word = head_word_make(commit, HEAD_GAP_MAX, 0, 0),
@@ -203,10 +241,11 @@ chunk_ends(struct head *h, struct series_state *st, int64_t t_ms)
 	return t_ms >= st->cut_at_ms || n >= h->chunk_samples * 2;
 }
 
+/* The data moves to a block of so many units, or more. */
 static int
-data_grow(struct head *h, struct series_state *st)
+data_grow(struct head *h, struct series_state *st, uint32_t at_least)
 {
-	uint32_t units = head_alloc_size(&h->alloc, data_units(st->units));
+	uint32_t units = head_alloc_size(&h->alloc, at_least);
 	head_off bigger = head_zalloc(h, units), old = st->data;
 	struct head_chunk *c = head_ptr(h, st->open);
 
@@ -221,6 +260,27 @@ data_grow(struct head *h, struct series_state *st)
 	return 0;
 }
 
+/* The next sample does not fit. */
+static int
+data_grow_now(struct head *h, struct series_state *st)
+{
+	uint32_t want = data_units(h, st);
+
+	if (want > st->units && data_grow(h, st, want) == 0)
+		return 0;
+	return data_grow(h, st, st->units + st->units / 8 + 1u);
+}
+
+/* At one of the points: room for what is to come, if there is memory. */
+static void
+data_grow_early(struct head *h, struct series_state *st)
+{
+	uint32_t want = data_units(h, st);
+
+	if (want > st->units)
+		(void)data_grow(h, st, want);
+}
+
 int
 head_append_one(struct head *h, uint32_t slot, struct series_state *st,
     int64_t t_ms, double v, uint64_t commit)
@@ -231,9 +291,11 @@ head_append_one(struct head *h, uint32_t slot, struct series_state *st,
 	if ((st->open == 0 || chunk_ends(h, st, t_ms)) &&
 	    chunk_cut(h, slot, st, t_ms, commit) == -1)
 		return -1;
+	if (may_grow(h, st->x.n_samples))
+		data_grow_early(h, st);
 	while (!chunk_xor_append(&st->x, head_ptr(h, st->data),
 	    (size_t)st->units * HEAD_UNIT, t_ms, v)) {
-		if (data_grow(h, st) == -1)
+		if (data_grow_now(h, st) == -1)
 			return -1;
 	}
 	st->has_last = 1;

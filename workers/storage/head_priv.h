@@ -12,6 +12,7 @@
 #include "workers/storage/head.h"
 
 #define HEAD_CLASSES	128
+#define HEAD_PAGE_BLOCK_MAX	64u	/* units of the largest block in a page */
 #define HEAD_CLASS_MAX_UNITS ((uint32_t)1 << 27)	/* 2 GiB */
 
 /* The writer's half of a series: one cache line. */
@@ -37,6 +38,8 @@ struct head_alloc {
 	uint64_t	 free_units;	/* in the pools and free_list */
 	uint64_t	 used_units;	/* handed out (retired ones too) */
 	int		 n_classes;
+	int		 n_small;	/* of blocks in pages */
+	uint8_t		 small_class[HEAD_PAGE_BLOCK_MAX + 1]; /* by units */
 	uint32_t	 class_units[HEAD_CLASSES];
 	uint32_t	 partial[HEAD_CLASSES];	/* slabs with free blocks */
 	head_off	 free_list[HEAD_CLASSES]; /* blocks without slab */
@@ -89,6 +92,7 @@ struct head {
 	int			 reader_fd;
 	int64_t			 chunk_range_ms;
 	uint32_t		 chunk_samples;
+	uint64_t		 grows_at[HEAD_CHUNK_SAMPLES_MAX / 64 + 1];
 	int64_t			 ooo_window_ms;
 	int64_t			 max_valid_ms;	/* of this batch */
 	head_log_fn		*log;
@@ -175,6 +179,8 @@ void	 head_retire(struct head *h, head_off off, uint32_t units);
 
 /* --- head_append.c --- */
 
+/* Sets the points where a chunk's data grows, by h->chunk_samples. */
+void	 head_growth_init(struct head *h);
 /*
  * Appends one sample in order to the series' open chunk (or a new one) as
  * part of `commit`. -1 when the arena is full.
