@@ -93,16 +93,20 @@ def pss_by_mapping(pid):
 
 
 class Memory(threading.Thread):
-    """Looks at the PSS of a tree every few seconds: peak, mean, last."""
+    """Looks at the PSS of a tree every few seconds: peak, mean, last, and
+    with detail what it consisted of at the peak."""
 
-    def __init__(self, pid, every):
+    def __init__(self, pid, every, detail=False):
         super().__init__(daemon=True)
-        self.pid, self.every, self.seen = pid, every, []
+        self.pid, self.every, self.seen, self.detail = pid, every, [], detail
+        self.at_peak = {}
         self.over = threading.Event()
 
     def run(self):
         while not self.over.wait(self.every):
             self.seen.append(pss_bytes(self.pid))
+            if self.detail and self.seen[-1] == max(self.seen):
+                self.at_peak = pss_by_mapping(self.pid)
 
     def result(self):
         self.over.set()

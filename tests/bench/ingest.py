@@ -20,7 +20,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 from brazier import Brazier, Prometheus, config, get, wait_for  # noqa: E402
 from figures import (Load, Memory, cpu_by_program, cpu_seconds,  # noqa: E402
-                     pss_by_mapping, pss_bytes, tree)
+                     pss_bytes, tree)
 
 __all__ = ["cpu_seconds", "pss_bytes", "tree"]
 
@@ -76,7 +76,7 @@ class Bench:
         self.servers[name] = server
         if name == "brazier":
             server.start()
-        self.memory[name] = Memory(server.process.pid, self.o.sample)
+        self.memory[name] = Memory(server.process.pid, self.o.sample, self.o.v)
         self.memory[name].start()
 
     def wait_up(self, seconds=120):
@@ -122,13 +122,13 @@ def head_series(s):
     return s.value("sum(prometheus_tsdb_head_series)") or 0
 
 
-def print_processes(server, before, n, series):
-    """What each program cost a sample, and where the memory is."""
+def print_processes(server, memory, before, n, series):
+    """What each program cost a sample, and where the memory was at the peak."""
     now = cpu_by_program(server.process.pid)
     for comm, s in sorted(now.items(), key=lambda r: -r[1]):
         print(f"    {comm:16} {(s - before.get(comm, 0)) / n * 1e6:7.3f} "
               f"CPU-s per million samples")
-    rows = sorted(pss_by_mapping(server.process.pid).items(), key=lambda r: -r[1])
+    rows = sorted(memory.at_peak.items(), key=lambda r: -r[1])
     for (comm, kind), size in rows[:12]:
         print(f"    {comm:16} {kind:12} {size / 2**20:9.1f} MiB "
               f"{size / series:7.0f} B per series")
@@ -154,7 +154,7 @@ def steady(o):
             results[name] = r = report(b, name, cpu, took, n)
             print(r["text"], flush=True)
             if o.v and n:
-                print_processes(s, before[name], n, head_series(s))
+                print_processes(s, b.memory[name], before[name], n, head_series(s))
         if len(results) == 2:
             p, q = results["prometheus"], results["brazier"]
             print("ratios: " + ", ".join(
@@ -332,8 +332,8 @@ def main():
     a.add_argument("--most", type=int, default=400000, help="rate: not more than that")
     a.add_argument("--samples", type=int, default=10_000_000, help="replay: scraped")
     a.add_argument("--runs", type=int, default=3, help="replay: starts of each")
-    a.add_argument("-v", action="store_true", help="CPU by program, memory by "
-                   "program and mapping")
+    a.add_argument("-v", action="store_true", help="CPU by program, and the "
+                   "peak's memory by program and mapping")
     o = a.parse_args()
     big = o.mode == "million"
     for key, value in (("targets", 50 if big else 20), ("series", 20000 if big else 5000),
