@@ -22,6 +22,7 @@
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/base/duration.h"
+#include "common/base/fault.h"
 #include "common/base/log.h"
 #include "common/base/vec.h"
 #include "common/base/wire.h"
@@ -241,7 +242,9 @@ worker_ready(struct worker *w)
 	if (w->ready)
 		return;
 	w->ready = true;
+	FAULT_POINT("start.before-ready");
 	tell(w, IPC_READY, NULL, 0);
+	FAULT_POINT("start.after-ready");
 }
 
 void
@@ -252,6 +255,7 @@ worker_prepared(struct worker *w, uint32_t gen, const struct err *err)
 	struct err e = ERR_INIT;
 	struct buf b;
 
+	FAULT_POINT("reload.before-answer");
 	buf_init(&b, 0);
 	wire_put_str(&b, err == NULL ? STR_EMPTY : str_c(err->text));
 	iov[1] = (struct iovec){ b.p, b.n };
@@ -260,6 +264,7 @@ worker_prepared(struct worker *w, uint32_t gen, const struct err *err)
 		log_debug("Supervisor is gone", F_ERR(&e));
 	ipc_channel_set_generation(w->sup, w->generation);
 	buf_clear(&b);
+	FAULT_POINT("reload.after-answer");
 }
 
 void
@@ -268,9 +273,11 @@ worker_stopped(struct worker *w)
 	if (w->stopped)
 		return;
 	w->stopped = true;
+	FAULT_POINT("stop.drained");
 	tell(w, IPC_STOPPED, NULL, 0);
 	if (ipc_channel_flush(w->sup, FLUSH_MS) == -1)
 		log_debug("Supervisor does not listen any more");
+	FAULT_POINT("stop.before-exit");
 	event_base_loopbreak(w->base);
 }
 
@@ -402,6 +409,7 @@ on_prepare(struct worker *w, struct ipc_msg *m)
 	struct err e = ERR_INIT;
 	int fd = ipc_msg_take_fd(m, 0), r = 0;
 
+	FAULT_POINT("reload.prepare");
 	if (fd != -1)
 		r = memfd_map(fd, BLOB_MAX, &blob, &e);
 	if (r == 0 && w->role->prepare != NULL)
@@ -418,18 +426,22 @@ on_commit(struct worker *w, struct ipc_msg *m)
 {
 	size_t i;
 
+	FAULT_POINT("reload.commit");
 	w->generation = m->generation;
 	ipc_channel_set_generation(w->sup, w->generation);
 	for (i = 0; i < w->n_peers; i++)
 		ipc_channel_set_generation(w->peers[i], w->generation);
 	if (w->role->commit != NULL)
 		w->role->commit(w->ctx, m->generation);
+	FAULT_POINT("reload.in-commit");
 	tell(w, IPC_COMMITTED, NULL, 0);
+	FAULT_POINT("reload.after-commit");
 }
 
 static void
 on_abort(struct worker *w, struct ipc_msg *m)
 {
+	FAULT_POINT("reload.abort");
 	if (w->role->abort != NULL)
 		w->role->abort(w->ctx, m->generation);
 }
@@ -438,6 +450,7 @@ static void
 on_run(struct worker *w, struct ipc_msg *m)
 {
 	(void)m;
+	FAULT_POINT("start.run");
 	ipc_channel_set_state(w->sup, IPC_RUNNING);
 	if (w->role->run != NULL)
 		w->role->run(w->ctx);
@@ -448,11 +461,13 @@ on_stop(struct worker *w, struct ipc_msg *m)
 {
 	const struct msg_stop *s = m->data;
 
+	FAULT_POINT("stop.received");
 	ipc_channel_set_state(w->sup, IPC_STOPPING);
 	if (w->role->stop == NULL || !w->attached)
 		worker_stopped(w);
 	else
 		w->role->stop(w->ctx, s->deadline_ms);
+	FAULT_POINT("stop.draining");
 }
 
 /* --- attach --- */
@@ -568,8 +583,10 @@ attach(struct worker *w, struct sandbox_report *report, struct err *err)
 	ipc_channel_set_generation(w->sup, w->generation);
 	if (w->role->start != NULL && w->role->start(w->ctx, w, err) == -1)
 		return err_wrap(err, "starting %s", role_name(w->role->role));
+	FAULT_POINT("start.before-sandbox");
 	if (sandbox_enter(&args, report, err) == -1)
 		return err_wrap(err, "sandbox of %s", role_name(w->role->role));
+	FAULT_POINT("start.after-sandbox");
 	if (w->role->locked != NULL && w->role->locked(w->ctx, err) == -1)
 		return err_wrap(err, "starting %s", role_name(w->role->role));
 	return 0;
@@ -589,6 +606,8 @@ on_attach(struct worker *w, struct ipc_msg *m)
 		ipc_violation(w->sup, m, why);
 		return;
 	}
+	fault_set_instance(w->attach.instance);
+	FAULT_POINT("start.attach");
 	if (attach(w, &report, &e) == -1) {
 		worker_fail(w, &e);
 		return;
@@ -604,6 +623,7 @@ on_attach(struct worker *w, struct ipc_msg *m)
 	if (ipc_sendv(w->sup, IPC_ATTACHED, 0, iov, 2, NULL, 0, &e) == -1)
 		worker_fail(w, &e);
 	buf_clear(&b);
+	FAULT_POINT("start.attached");
 	if (w->role->role != ROLE_STORAGE)
 		worker_ready(w);
 }
@@ -678,6 +698,8 @@ worker_main(const struct worker_role *role, void *ctx)
 	struct worker w = { .role = role, .ctx = ctx, .log_fd = -1 };
 	size_t i;
 
+	fault_inherit(role_name(role->role));
+	FAULT_POINT("start.exec");
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

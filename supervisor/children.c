@@ -24,6 +24,7 @@
 
 #include <event2/event.h>
 
+#include "common/base/fault.h"
 #include "common/base/log.h"
 #include "common/base/vec.h"
 #include "common/base/wire.h"
@@ -111,6 +112,7 @@ on_attached(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 		return;
 	}
 	snprintf(c->missing, sizeof(c->missing), "%.*s", STR_ARG(missing));
+	FAULT_CHILD(role_name(c->role), c->instance, c->pid, "sup.attached");
 	event_del(c->kill_timer);
 	c->state = CHILD_UP;
 	ipc_channel_set_state(ch, IPC_UP);
@@ -145,6 +147,7 @@ on_ready(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 
 	(void)ch;
 	(void)m;
+	FAULT_CHILD(role_name(c->role), c->instance, c->pid, "sup.ready");
 	c->ready = true;
 	startup_check(c->sup);
 }
@@ -187,6 +190,7 @@ on_stopped(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 
 	/* The end itself is seen when the process is reaped. */
 	c->said_stopped = true;
+	FAULT_CHILD(role_name(c->role), c->instance, c->pid, "sup.stopped");
 	(void)ch;
 	(void)m;
 }
@@ -448,9 +452,10 @@ child_start(struct child *c)
 		return;
 	}
 	c->state = CHILD_BOOT;
+	FAULT_CHILD(role_name(c->role), c->instance, c->pid, "sup.started");
 	child_attach(c, &gifts);
 	gifts_close(&gifts);
-	arm(c->kill_timer, BOOT_DEADLINE_MS);
+	arm(c->kill_timer, FAULT_DEADLINE_MS(BOOT_DEADLINE_MS));
 	log_debug("Worker started", F_STR("role", child_name(c, name)),
 	    F_UINT("child_pid", (uint64_t)c->pid));
 }
@@ -461,6 +466,7 @@ child_run(struct child *c)
 	if (c->running || c->state != CHILD_UP || c->ch == NULL)
 		return;
 	c->running = true;
+	FAULT_CHILD(role_name(c->role), c->instance, c->pid, "sup.run");
 	child_send(c, IPC_RUN, 0, NULL, 0, -1);
 	if (c->ch != NULL)
 		ipc_channel_set_state(c->ch, IPC_RUNNING);
@@ -513,6 +519,7 @@ child_stop(struct child *c, uint32_t deadline_ms)
 		return;
 	}
 	ipc_channel_set_state(c->ch, IPC_STOPPING);
+	FAULT_CHILD(role_name(c->role), c->instance, c->pid, "sup.stop");
 	child_send(c, IPC_STOP, 0, &msg, sizeof(msg), -1);
 	arm(c->kill_timer, (int64_t)deadline_ms + 500);
 }

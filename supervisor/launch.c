@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/fault.h"
+
 #define CHANNEL_FD	3
 #define EXIT_NO_EXEC	127
 
@@ -107,6 +109,7 @@ child_exec(int program, const char *name, const char *instance, int channel,
 	    syscall(SYS_close_range, CHANNEL_FD + 1, ~0U,
 	    CLOSE_RANGE_CLOEXEC) == -1)
 		_exit(EXIT_NO_EXEC);
+	fault_pass();
 	(void)umask(022);
 	syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
 	_exit(EXIT_NO_EXEC);

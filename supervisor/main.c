@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 
+#include "common/base/fault.h"
 #include "common/base/log.h"
 #include "common/metrics/metrics.h"
 #include "supervisor/supervisor.h"
@@ -81,6 +82,7 @@ main(int argc, char **argv)
 	struct flags flags;
 	int code;
 
+	fault_open();
 	flags_init(&flags);
 	flags_result_init(&result);
 	flags_parse(&flags, argc, argv, &result);

@@ -35,6 +35,7 @@
 
 #include <event2/event.h>
 
+#include "common/base/fault.h"
 #include "common/base/log.h"
 #include "common/base/vec.h"
 #include "common/base/wire.h"
@@ -85,7 +86,8 @@ blobs_close(int blobs[ROLE_COUNT])
 static void
 arm(struct reload *r, int64_t ms)
 {
-	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
+	const int64_t in_ms = FAULT_DEADLINE_MS(ms);
+	struct timeval tv = { in_ms / 1000, (in_ms % 1000) * 1000 };
 
 	event_add(r->timer, &tv);
 }
@@ -318,6 +320,7 @@ reload_on_attached(struct child *c)
 		return;
 	}
 	stamp(c, r->generation);
+	FAULT_CHILD(role_name(c->role), 0, c->pid, "sup.load");
 	child_send_text(c, IPC_LOAD, 0, &msg, sizeof(msg),
 	    str_c(config_file(c->sup)), -1);
 }
@@ -409,6 +412,7 @@ reload_on_loaded(struct child *c, struct ipc_msg *m)
 	}
 	event_del(r->timer);
 	r->loaded = true;
+	FAULT_POINT("reload.loaded");
 	r->exit_code = msg->exit_code;
 	if (msg->ok != 1) {
 		struct err err = ERR_INIT;
@@ -438,6 +442,7 @@ send_prepare(struct child *c, uint32_t generation, const int *blobs)
 	c->step = STEP_PREPARING;
 	c->next_generation = generation;
 	stamp(c, generation);
+	FAULT_CHILD(role_name(c->role), c->instance, c->pid, "sup.prepare");
 	child_send(c, IPC_PREPARE, 0, NULL, 0, fd);
 }
 
@@ -458,6 +463,11 @@ reload_decide(struct reload *r)
 	struct supervisor *sup = r->sup;
 
 	event_del(r->timer);
+	for (size_t i = 0; i < sup->n_children; i++)
+		FAULT_CHILD(role_name(sup->children[i].role),
+		    sup->children[i].instance, sup->children[i].pid,
+		    "sup.decided");
+	FAULT_POINT("reload.decided");
 	r->stage = RELOAD_COMMIT;
 	sup->generation = r->generation;
 	if (r->loaded)
@@ -488,6 +498,7 @@ static void
 send_commit(struct child *c)
 {
 	c->step = STEP_COMMITTING;
+	FAULT_CHILD(role_name(c->role), c->instance, c->pid, "sup.commit");
 	stamp(c, c->next_generation);
 	child_send(c, IPC_COMMIT, 0, NULL, 0, -1);
 }
@@ -499,6 +510,7 @@ reload_on_prepared(struct child *c, bool ok, struct str why)
 	char name[32], text[ERR_TEXT_MAX];
 
 	c->step = STEP_PREPARED;
+	FAULT_CHILD(role_name(c->role), c->instance, c->pid, "sup.prepared");
 	if (r == NULL || r->stage != RELOAD_PREPARE ||
 	    c->next_generation != r->generation) {
 		/* Catch-up, alone: its configuration was accepted before. */
@@ -592,6 +604,8 @@ reload_on_committed(struct child *c)
 {
 	struct reload *r = c->sup->reload;
 
+	FAULT_CHILD(role_name(c->role), c->instance, c->pid, "sup.committed");
+	FAULT_POINT("reload.committed");
 	c->step = STEP_IDLE;
 	c->generation = c->next_generation;
 	c->next_generation = 0;

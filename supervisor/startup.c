@@ -18,6 +18,7 @@
 
 #include <event2/event.h>
 
+#include "common/base/fault.h"
 #include "common/base/log.h"
 #include "common/metrics/metrics.h"
 #include "common/sandbox/sandbox.h"
@@ -163,6 +164,7 @@ first_load_done_cb(void *arg, const struct err *load_err, unsigned exit_code)
 	if ((sup->control = control_open(sup, &err)) == NULL)
 		log_error("No control socket, brazierctl cannot reach this server",
 		    F_ERR(&err));
+	FAULT_POINT("start.loaded");
 	sup->phase = SUPER_STARTING;
 	for (size_t i = 0; i < sup->n_children; i++)
 		child_start(&sup->children[i]);
@@ -185,6 +187,7 @@ first_commit_done_cb(void *arg, const struct err *commit_err,
 		startup_fail(sup, 1, &err);
 		return;
 	}
+	FAULT_POINT("start.committed");
 	sup->phase = SUPER_RUNNING;
 	for (size_t i = 0; i < sup->n_children; i++)
 		if (sup->children[i].generation == sup->generation)
@@ -192,6 +195,7 @@ first_commit_done_cb(void *arg, const struct err *commit_err,
 	metrics_set(metrics_get(sup->metrics, METRIC_READY, ""), 1);
 	status_update_metrics(sup);
 	log_info("Server is ready to receive web requests.");
+	FAULT_POINT("start.ready");
 	peers_send_server_state(sup);
 }
 

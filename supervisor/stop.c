@@ -11,6 +11,7 @@
 
 #include <event2/event.h>
 
+#include "common/base/fault.h"
 #include "common/base/log.h"
 #include "common/metrics/metrics.h"
 #include "supervisor/supervisor.h"
@@ -28,7 +29,7 @@ stage_has(const struct stop_stage *stage, const struct child *c)
 static uint32_t
 stage_deadline_ms(const struct supervisor *sup, const struct stop_stage *stage)
 {
-	return stage->deadline_ms + (stage->flush ?
+	return FAULT_DEADLINE_MS(stage->deadline_ms) + (stage->flush ?
 	    (uint32_t)flags_int(sup->flags, FLAG_REMOTE_FLUSH) : 0);
 }
 
@@ -135,6 +136,7 @@ stop_begin(struct supervisor *sup, const char *signal_name)
 	metrics_set(metrics_get(sup->metrics, METRIC_READY, ""), 0);
 	peers_send_server_state(sup);
 	reload_cancel_all(sup, "the server is stopping");
+	FAULT_POINT("stop.begin");
 	sup->stop_stage = 0;
 	sup->stop_counted = false;
 	for (size_t i = 0; i < sup->n_children; i++)
@@ -146,6 +148,7 @@ stop_begin(struct supervisor *sup, const char *signal_name)
 void
 stop_on_death(struct supervisor *sup)
 {
+	FAULT_POINT("stop.death");
 	if (sup->phase == SUPER_STOPPING && sup->stop_stage < n_stop_stages)
 		stop_advance(sup);
 }

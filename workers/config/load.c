@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/fault.h"
 #include "common/base/log.h"
 #include "common/base/quote.h"
 #include "common/base/regex.h"
@@ -99,6 +100,7 @@ send_verdict(struct config_worker *cw, const struct config *c,
 	struct err err = ERR_INIT;
 	struct buf b;
 
+	FAULT_POINT("load.parts-sent");
 	buf_init(&b, 0);
 	buf_add(&b, &msg, sizeof(msg));
 	wire_put_str(&b, fault == NULL ? STR_EMPTY : str_c(fault->text));
@@ -162,6 +164,7 @@ config_worker_load(struct config_worker *cw)
 	struct config_fault fault;
 	struct config c;
 
+	FAULT_POINT("load.begin");
 	if (check_cors(cw, &err) == -1) {
 		c = (struct config){ .n_docs = 0 };
 		send_verdict(cw, &c, &err);
@@ -177,6 +180,7 @@ config_worker_load(struct config_worker *cw)
 		send_verdict(cw, &c, &err);
 	else
 		send_verdict(cw, &c, NULL);
+	FAULT_POINT("load.answered");
 	config_clear(&c);
 	cw->loading = false;
 }

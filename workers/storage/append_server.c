@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/fault.h"
 #include "common/base/vec.h"
 #include "ipc/append.h"
 
@@ -298,6 +299,7 @@ batch_commit(struct storage *s, struct append_client *c,
 			    F_ERR(&err));
 		return false;
 	}
+	FAULT_POINT("append.before-ack");
 	head_reclaim(s->head, mono_now().ns);
 	ack.stored = r.stored;
 	put_refused(&ack.out_of_order, &r, HEAD_OUT_OF_ORDER, b);
@@ -309,6 +311,7 @@ batch_commit(struct storage *s, struct append_client *c,
 	if (ipc_send(c->ch, IPC_ACK, 0, &ack, sizeof(ack), NULL, 0,
 	    &err) == -1)
 		log_debug("Batch not acknowledged", F_ERR(&err));
+	FAULT_POINT("append.after-ack");
 	return true;
 }
 

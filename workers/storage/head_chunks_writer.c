@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/base/buf.h"
+#include "common/base/fault.h"
 #include "common/base/vec.h"
 #include "workers/storage/sync.h"
 
@@ -127,9 +128,11 @@ write_run(struct head_chunks_writer *w, const char *p, size_t n,
 	size_t done = 0;
 
 	while (done < n) {
-		ssize_t got = pwrite(w->fd, p + done, n - done,
+		ssize_t got = pwrite(w->fd, p + done,
+		    FAULT_PART("chunks.write", n - done),
 		    (off_t)(w->off + done));
 
+		FAULT_POINT("chunks.write");
 		if (got == -1 && errno == EINTR)
 			continue;
 		if (got <= 0) {
@@ -191,12 +194,14 @@ create_file(struct head_chunks_writer *w, struct err *err)
 	    0666);
 	if (fd == -1)
 		return err_set_os(err, "create head chunk file %s", name);
+	FAULT_POINT("chunks.file");
 	if (put_header(fd, err) == -1 ||
 	    announce(w, name, number, err) == -1) {
 		(void)unlinkat(w->dirfd, name, 0);
 		(void)close(fd);
 		return -1;
 	}
+	FAULT_POINT("chunks.header");
 	finish_file(w);
 	w->fd = fd;
 	w->file = number;

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "common/base/fault.h"
 #include "common/tsdb/wal_format.h"
 #include "common/tsdb/wal_framer.h"
 #include "common/tsdb/wal_reader.h"
@@ -135,6 +136,7 @@ rewrite(int dirfd, const char *name, const struct file_map *map,
 	wal_reader_clear(&r);
 	wal_framer_clear(&f);
 	(void)close(fd);
+	FAULT_POINT("repair.rename");
 	if (rc == 0 && renameat(dirfd, tmp, dirfd, name) == -1)
 		rc = err_set_os(err, "rename %s", tmp);
 	if (rc == -1)

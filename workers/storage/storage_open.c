@@ -17,6 +17,7 @@
 #include "common/base/clock.h"
 #include "common/base/compress.h"
 #include "common/base/duration.h"
+#include "common/base/fault.h"
 #include "workers/storage/head_chunks_load.h"
 #include "workers/storage/head_chunks_writer.h"
 #include "workers/storage/replay.h"
@@ -172,6 +173,7 @@ replay_on_progress(void *arg, int first, int last, int index)
 		    F_INT("maxSegment", last),
 		    F_DUR("duration", mono_now().ns - r->segment_began_ns));
 	r->segment_began_ns = mono_now().ns;
+	FAULT_POINT("replay.segment");
 	if (ipc_send(worker_supervisor(r->s->w), IPC_PROGRESS, 0, &p,
 	    sizeof(p), NULL, 0, &err) == -1)
 		log_debug("Progress not told", F_ERR(&err));
@@ -194,6 +196,7 @@ replay(struct replaying *r, struct replay_stats *st, struct err *err)
 	int rc;
 
 	log_info("Replaying WAL, this may take a while");
+	FAULT_POINT("replay.begin");
 	r->segment_began_ns = mono_now().ns;
 	r->pipe = replay_pipe_new(r->s->head);
 	rc = replay_run(r->s->wal_fd, &sink, st, err);
@@ -277,8 +280,8 @@ begin_wal(struct storage *s, const struct replay_stats *st,
 	struct wal_writer_opts wo = {
 		.dirfd = s->wal_fd,
 		.index = st->last_segment + 1,
-		.segment_bytes = bytes > 0 ? (size_t)bytes :
-		    SEGMENT_BYTES_DEFAULT,
+		.segment_bytes = FAULT_SEGMENT_BYTES(bytes > 0 ?
+		    (size_t)bytes : SEGMENT_BYTES_DEFAULT),
 		.codec = wal_codec(s->w),
 		.sync = s->sync,
 	};
@@ -320,11 +323,13 @@ storage_open(struct storage *s, struct err *err)
 	    load_chunks(&r, &chunks, err) == -1 ||
 	    replay(&r, &st, err) == -1)
 		return -1;
+	FAULT_POINT("replay.end");
 	head_replay_end(s->head, st.max_ref);
 	s->replay_ns = st.duration_ns + chunks.duration_ns;
 	log_not_loaded(&r);
 	if (begin_wal(s, &st, &chunks, err) == -1)
 		return -1;
+	FAULT_POINT("replay.new-segment");
 	s->open = true;
 	return 0;
 }
@@ -389,6 +394,7 @@ storage_close(struct storage *s)
 		head_chunks_writer_close(s->chunks);
 		s->chunks = NULL;
 	}
+	FAULT_POINT("close.chunks");
 	if (s->wal != NULL && wal_writer_close(s->wal, &err) == -1)
 		log_error("Closing the WAL failed", F_ERR(&err));
 	s->wal = NULL;

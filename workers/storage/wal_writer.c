@@ -23,6 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/fault.h"
 #include "common/base/vec.h"
 #include "common/tsdb/wal_dir.h"
 #include "common/tsdb/wal_format.h"
@@ -145,9 +146,11 @@ write_run(struct wal_writer *w, struct str b, struct err *err)
 
 	trim(w);
 	while (done < b.n) {
-		ssize_t n = pwrite(w->fd, b.p + done, b.n - done,
+		ssize_t n = pwrite(w->fd, b.p + done,
+		    FAULT_PART("wal.write", b.n - done),
 		    (off_t)(w->off + done));
 
+		FAULT_POINT("wal.write");
 		w->stats.n_writes++;
 		if (n == -1 && errno == EINTR)
 			continue;
@@ -176,6 +179,7 @@ next_segment(struct wal_writer *w, struct err *err)
 
 	if (fd == -1)
 		return -1;
+	FAULT_POINT("wal.segment");
 	if (finish_segment(w, err) == -1) {
 		/* The old one is gone from our hands; the new one is sound. */
 		adopt_segment(w, fd, w->index + 1);
@@ -195,6 +199,7 @@ write_runs(struct wal_writer *w, struct err *err)
 		if (write_run(w, wal_framer_run(&w->framer, i), err) == -1)
 			return -1;
 	}
+	FAULT_POINT("wal.written");
 	return 0;
 }
 
