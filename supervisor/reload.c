@@ -21,7 +21,9 @@
  * One reload at a time; later requests wait and each gets a reload of its
  * own, so that the answer is about the file as it was when they asked or
  * later. The first configuration comes in two halves: loaded before anything
- * else starts, brought into force once storage is ready.
+ * else starts, brought into force once storage is ready. There is no old one
+ * to fall back on then, so a death before the decision is no refusal: that
+ * half is tried again, a few times.
  *
  * A worker that (re)starts is brought to the configuration in force by the
  * same messages, on its own (catch-up).
@@ -43,6 +45,7 @@
 #include "supervisor/supervisor.h"
 
 #define WAITING_MAX		16
+#define LOAD_TRIES		5	/* of the first configuration */
 #define LOAD_DEADLINE_MS	60000
 #define SETTLE_DEADLINE_MS	10000
 #define PREPARE_DEADLINE_MS	60000
@@ -59,6 +62,8 @@ struct reload {
 	void			*arg;
 	enum reload_stage	 stage;
 	bool			 initial;	/* first half: load only */
+	bool			 first;		/* … and the second half */
+	unsigned		 tries;		/* first half: deaths so far */
 	bool			 loaded;	/* LOADED came */
 	uint32_t		 generation;
 	int			 blobs[ROLE_COUNT];
@@ -141,7 +146,7 @@ reload_finish(struct reload *r, const struct err *err)
 	if (sup->config.reload == r)
 		sup->config.reload = NULL;
 	child_stop(&sup->config, 1000);
-	if (!r->initial || err == NULL)
+	if ((!r->initial && !r->first) || err == NULL)
 		set_outcome(sup, err == NULL);
 	if (r->done != NULL)
 		r->done(r->arg, err, r->exit_code);
@@ -207,7 +212,9 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 			late = &sup->children[i];
 	if (r->stage == RELOAD_LOAD) {
 		child_kill(&sup->config, PEER_CAUSE_LIMIT, "took too long");
-		reload_fail(r, "couldn't load configuration", "timed out");
+		if (!r->initial)
+			reload_fail(r, "couldn't load configuration",
+			    "timed out");
 	} else if (r->stage == RELOAD_SETTLE) {
 		log_warn("Reloading without the workers that are down");
 		reload_prepare(r, r->blobs);
@@ -626,6 +633,7 @@ reload_commit_initial(struct supervisor *sup, reload_done_fn *done, void *arg)
 {
 	struct reload *r = reload_new(sup, done, arg);
 
+	r->first = true;
 	r->generation = sup->last_generation;
 	r->began = mono_now();
 	r->next = sup->reload;		/* requests that came in early wait */
@@ -645,34 +653,63 @@ reload_catch_up(struct child *c)
 
 /* --- deaths --- */
 
+static void
+config_on_death(struct child *c, const char *cause)
+{
+	struct reload *r = c->reload;
+	char text[256];
+
+	if (r == NULL || r->loaded) {
+		reload_kick(c->sup);
+		return;
+	}
+	if (r->initial && ++r->tries < LOAD_TRIES) {
+		log_error("Worker has ended, restarting it",
+		    F_STR("role", role_name(c->role)), F_STR("cause", cause));
+		event_del(r->timer);
+		blobs_close(r->blobs);
+		r->stage = RELOAD_WAITING;
+		reload_kick(c->sup);
+		return;
+	}
+	r->exit_code = 2;
+	snprintf(text, sizeof(text), "the config worker ended: %s", cause);
+	reload_fail(r, "couldn't load configuration", text);
+}
+
+/* A death before the decision; with the first one the start goes back. */
+static void
+reload_break_off(struct reload *r, const struct child *c, const char *cause)
+{
+	struct err err = ERR_INIT;
+	char name[32], text[256];
+
+	snprintf(text, sizeof(text), "%s ended meanwhile: %s",
+	    child_name(c, name), cause);
+	if (r->first) {
+		err_set(&err, ERR_UNAVAILABLE, "%s", text);
+		reload_abort(r, &err);
+	} else
+		reload_fail(r, "one or more errors occurred while applying the "
+		    "new configuration", text);
+}
+
 void
 reload_on_death(struct child *c, const char *cause)
 {
-	struct supervisor *sup = c->sup;
-	struct reload *r = sup->reload;
+	struct reload *r = c->sup->reload;
 	uint32_t generation = c->next_generation;
-	char name[32], text[256];
 
 	c->next_generation = 0;
 	if (c->role == ROLE_CONFIG) {
-		if (c->reload != NULL && !c->reload->loaded) {
-			r = c->reload;
-			r->exit_code = 2;
-			snprintf(text, sizeof(text), "the config worker ended: %s",
-			    cause);
-			reload_fail(r, "couldn't load configuration", text);
-		} else
-			reload_kick(sup);
+		config_on_death(c, cause);
 		return;
 	}
 	if (r == NULL || generation != r->generation)
 		return;
-	if (r->stage == RELOAD_PREPARE) {
-		snprintf(text, sizeof(text), "%s ended meanwhile: %s",
-		    child_name(c, name), cause);
-		reload_fail(r, "one or more errors occurred while applying the "
-		    "new configuration", text);
-	} else if (r->stage == RELOAD_COMMIT)
+	if (r->stage == RELOAD_PREPARE)
+		reload_break_off(r, c, cause);
+	else if (r->stage == RELOAD_COMMIT)
 		reload_next_commit(r);
 }
 

@@ -180,6 +180,13 @@ first_commit_done_cb(void *arg, const struct err *commit_err,
 	(void)exit_code;
 	if (sup->phase == SUPER_STOPPING)
 		return;
+	if (commit_err != NULL && commit_err->kind == ERR_UNAVAILABLE) {
+		/* A worker ended meanwhile; again, when all are up. */
+		log_warn("Start is held up", F_ERR(commit_err));
+		sup->last_generation++;
+		sup->phase = SUPER_STARTING;
+		return;
+	}
 	if (commit_err != NULL) {
 		err = *commit_err;
 		err_wrap(&err, "error loading config from \"%s\"",

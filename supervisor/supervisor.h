@@ -207,7 +207,9 @@ typedef void reload_done_fn(void *arg, const struct err *err,
 void	 reload_request(struct supervisor *sup, reload_done_fn *done, void *arg);
 /* SIGHUP: one that waits already is enough. */
 void	 reload_on_signal(struct supervisor *sup);
-/* The first load only checks and keeps the blobs; commit comes later. */
+/* The first load only checks and keeps the blobs; commit comes later, and
+ * ends with ERR_UNAVAILABLE when a worker died before the decision: it is to
+ * be asked for again once all are up. */
 void	 reload_load_initial(struct supervisor *sup, reload_done_fn *done,
 	    void *arg);
 void	 reload_commit_initial(struct supervisor *sup, reload_done_fn *done,
