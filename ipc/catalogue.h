@@ -93,6 +93,8 @@ enum ipc_ctl { IPC_CTL_NONE, IPC_CTL_READ, IPC_CTL_ADMIN };
 	X( 33, CTL_REPLY,	R_SUP | R_WEB, R_CTL | R_SUP,	 msg_ctl_reply,	     AT_LEAST, 0,   0, ALL,    64, NONE,  "a piece of the answer") \
 	X( 34, QUERIES_GET,	R_CTL | R_SUP, R_SUP | R_WEB,	 msg_none,	     EXACT,    0,   0, ALL,     4, READ,  "queries running and waiting, please") \
 	X( 35, QUERY_KILL,	R_CTL | R_SUP, R_SUP | R_WEB,	 msg_query_kill,     EXACT,    0,   0, ALL,    16, ADMIN, "end one of them") \
+	X( 36, PING,		R_SUP,	       R_WORKER,	 msg_none,	     EXACT,    0,   0, LIVE,    2, NONE,  "are you there") \
+	X( 37, PONG,		R_WORKER,      R_SUP,		 msg_none,	     EXACT,    0,   0, ALL,     2, NONE,  "yes") \
 	X( 40, SERIES,		R_CLIENT,      R_STORAGE,	 msg_none,	     AT_LEAST, 0,   0, LIVE, 4096, NONE,  "label sets of the sender's own series numbers") \
 	X( 41, SAMPLES,		R_CLIENT,      R_STORAGE,	 msg_samples,	     AT_LEAST, 0,   0, LIVE, 4096, NONE,  "part of a batch; the last part commits it") \
 	X( 42, FORGET,		R_CLIENT,      R_STORAGE,	 msg_forget,	     AT_LEAST, 0,   0, LIVE, 4096, NONE,  "these numbers are free again") \

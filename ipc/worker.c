@@ -456,6 +456,14 @@ on_run(struct worker *w, struct ipc_msg *m)
 		w->role->run(w->ctx);
 }
 
+/* That the loop turns is all the supervisor wants to know. */
+static void
+on_ping(struct worker *w, struct ipc_msg *m)
+{
+	(void)m;
+	tell(w, IPC_PONG, NULL, 0);
+}
+
 static void
 on_stop(struct worker *w, struct ipc_msg *m)
 {
@@ -641,6 +649,7 @@ static const struct {
 	{ IPC_COMMIT, on_commit },
 	{ IPC_ABORT, on_abort },
 	{ IPC_RUN, on_run },
+	{ IPC_PING, on_ping },
 	{ IPC_STOP, on_stop }
 };
 #define N_FRAME	(sizeof(frame) / sizeof(frame[0]))

@@ -12,6 +12,10 @@
  *	→ ATTACHED	only from here on input is read
  *	→ loop: PEER_UP/DOWN, PREPARE → COMMIT|ABORT, RUN, … STOP → STOPPED
  *
+ * A loop that neither turns nor works for half a minute is taken for hung and
+ * its process is killed (supervisor/watchdog.c): callbacks that wait must not
+ * wait that long without waking up.
+ *
  * Workers ignore INT, TERM, HUP: they end on STOP or when the supervisor's
  * channel closes. All callbacks run in the one loop; ctx is the role's own
  * struct, given to worker_main.

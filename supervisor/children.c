@@ -206,6 +206,14 @@ on_progress(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 }
 
 static void
+on_pong(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
+{
+	(void)ch;
+	(void)m;
+	watchdog_on_pong(ctx);
+}
+
+static void
 on_kill_reader(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 {
 	const struct msg_kill_reader *k = m->data;
@@ -321,6 +329,7 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_COMMITTED, on_committed },
 	{ IPC_STOPPED, on_stopped },
 	{ IPC_PROGRESS, on_progress },
+	{ IPC_PONG, on_pong },
 	{ IPC_OPEN, on_open },
 	{ IPC_GLOB, on_glob },
 	{ IPC_WATCH, on_watch },
@@ -417,6 +426,7 @@ child_clear_process(struct child *c)
 	c->generation = 0;
 	c->kill_reason = NULL;
 	c->channel_lost = c->said_stopped = false;
+	c->asked = false;
 	memset(&c->attached, 0, sizeof(c->attached));
 }
 
@@ -656,7 +666,7 @@ child_on_death(struct child *c, int status, uint64_t oom_before)
 	    F_STR("cause", c->last_cause), F_UINT("child_pid", (uint64_t)pid),
 	    F_DUR("lived", lived_ms * 1000000));
 	count_restart(c, cause);
-	if (lived_ms >= HEALTHY_SPELL_MS)
+	if (lived_ms >= FAULT_DEADLINE_MS(HEALTHY_SPELL_MS))
 		c->backoff_ms = 0;
 	if (sup->phase < SUPER_RUNNING && c->restarts >= STARTUP_DEATHS_MAX) {
 		struct err err = ERR_INIT;

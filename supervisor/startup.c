@@ -325,6 +325,7 @@ supervisor_start(struct supervisor *sup)
 		goto fail;
 	sup->broker = broker_state_new(sup);
 	sup->auto_reload = auto_reload_new(sup);
+	sup->watchdog = watchdog_new(sup);
 	if (sandbox_supervisor(&err) == -1)
 		goto fail;
 	sup->exit_code = 0;
@@ -343,6 +344,7 @@ supervisor_free(struct supervisor *sup)
 	children_free(sup);
 	broker_state_free(sup->broker);
 	auto_reload_free(sup->auto_reload);
+	watchdog_free(sup->watchdog);
 	listeners_close(&sup->listeners);
 	if (sup->queries_active_fd != -1)
 		close(sup->queries_active_fd);

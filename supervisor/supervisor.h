@@ -12,6 +12,7 @@
  *	stop.c      ordered end				 broker.c files for others
  *	control.c   brazierctl				 status.c what it shows
  *	queries_active.c  which query ran when a process died
+ *	watchdog.c  finds those that hang
  */
 
 #include <sys/types.h>
@@ -42,6 +43,7 @@ struct auto_reload;
 struct broker_state;
 struct control;
 struct reload;
+struct watchdog;
 
 enum super_phase {
 	SUPER_LOADING,		/* the first configuration is being checked */
@@ -91,6 +93,11 @@ struct child {
 	bool			 channel_lost;	/* it closed its end first */
 	enum peer_cause		 kill_cause;
 	char			 last_cause[160]; /* of the last death */
+	/* watchdog.c's */
+	bool			 asked;		/* PING without PONG */
+	unsigned		 looks;		/* at it, since it was asked */
+	unsigned		 idle_looks;	/* … in a row without a move */
+	uint64_t		 moved;		/* what the scheduler counted */
 	/* as it reported */
 	struct msg_attached	 attached;
 	char			 missing[256];	/* what the kernel lacks */
@@ -137,6 +144,7 @@ struct supervisor {
 	struct auto_reload		*auto_reload;	/* NULL = off */
 	struct broker_state		*broker;
 	struct control			*control;
+	struct watchdog			*watchdog;
 	/* stop */
 	size_t				 stop_stage;
 	mono_time			 stop_began;
@@ -233,6 +241,12 @@ struct auto_reload *auto_reload_new(struct supervisor *sup);
 void	 auto_reload_free(struct auto_reload *a);
 /* Takes the list of files of a good load; a may be NULL. */
 void	 auto_reload_files(struct auto_reload *a, struct wire_reader *r);
+
+/* --- watchdog.c --- */
+
+struct watchdog *watchdog_new(struct supervisor *sup);
+void	 watchdog_free(struct watchdog *wd);
+void	 watchdog_on_pong(struct child *c);
 
 /* --- stop.c --- */
 
