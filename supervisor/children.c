@@ -8,8 +8,9 @@
  *	  └── back-off ←── reaped ←── death ─────┘
  *
  * A worker is dead when it has been reaped, and only then: a channel that
- * closes earlier gets its process killed. What the worker last wrote to its
- * log channel is read before the death is told.
+ * closes earlier gets its process killed. What the worker last said, on its
+ * channel and to the log, is heard before the death is told: who has answered
+ * and died has answered.
  */
 
 #include <sys/wait.h>
@@ -37,6 +38,7 @@
 #define HEALTHY_SPELL_MS	30000	/* then the back-off begins anew */
 #define BOOT_DEADLINE_MS	30000	/* from fork to ATTACHED */
 #define STARTUP_DEATHS_MAX	5	/* of one worker, then the start fails */
+#define LAST_WORDS_MAX		64	/* times the channel is read after death */
 
 const char *
 child_name(const struct child *c, char out[32])
@@ -679,21 +681,43 @@ child_on_death(struct child *c, int status, uint64_t oom_before)
 	child_retry_later(c);
 }
 
+static struct child *
+child_by_pid(struct supervisor *sup, pid_t pid)
+{
+	if (sup->config.pid == pid)
+		return &sup->config;
+	for (size_t i = 0; i < sup->n_children; i++)
+		if (sup->children[i].pid == pid)
+			return &sup->children[i];
+	return NULL;
+}
+
+static void
+child_hear_out(struct child *c)
+{
+	for (int i = 0; i < LAST_WORDS_MAX && c->ch != NULL &&
+	    ipc_channel_pump(c->ch, 0); i++)
+		;
+}
+
 void
 children_reap(struct supervisor *sup)
 {
 	uint64_t oom = sup->oom_kills;
-	int status;
-	pid_t pid;
+	siginfo_t dead = { 0 };
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		struct child *c = sup->config.pid == pid ? &sup->config : NULL;
+	/* It keeps its number until its last words are heard. */
+	while (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	    dead.si_pid != 0) {
+		struct child *c = child_by_pid(sup, dead.si_pid);
+		int status;
 
-		for (size_t i = 0; c == NULL && i < sup->n_children; i++)
-			if (sup->children[i].pid == pid)
-				c = &sup->children[i];
 		if (c != NULL)
+			child_hear_out(c);
+		if (waitpid(dead.si_pid, &status, WNOHANG) == dead.si_pid &&
+		    c != NULL)
 			child_on_death(c, status, oom);
+		dead.si_pid = 0;
 	}
 	sup->oom_kills = oom_kills();
 }
