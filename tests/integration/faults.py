@@ -19,13 +19,15 @@ import contextlib
 import mmap
 import os
 import pathlib
+import random
 import re
 import signal
 import struct
 import sys
 import time
 
-from brazier import BUILD, Brazier, Process, config, get, wait_for
+from brazier import (BUILD, Brazier, Process, Target, config, get,
+                     wait_for)
 from test_nothing_lost import SERIES, Counting, Watcher, stored
 from test_reload_storm import at_rest, fd_kinds
 
@@ -138,17 +140,27 @@ def kinds(pid):
                   if not n.startswith("socket:") and "/data/" not in n)
 
 
-class Rig:
-    """A server, its targets, its watcher, and the cases that run on it."""
+def bulk():
+    """What fills a segment of 64 KB in two seconds."""
+    return "".join(f'bulk{{i="{i}"}} {random.random()}\n' for i in range(2000))
 
-    def __init__(self, stack, segment_bytes=0, flags=(), out=sys.stdout):
+
+class Rig:
+    """A server, its targets, its watcher, and the cases that run on it.
+
+    small: WAL segments and chunks so small that they end all the time.
+    """
+
+    def __init__(self, stack, small=False, out=sys.stdout):
         self.targets = [stack.enter_context(Counting()) for _ in range(2)]
+        self.bulk = [stack.enter_context(Target(bulk)).address] if small else []
         for t in self.targets:      # that scrape was killed is no news
             t.server.handle_error = lambda *args: None
         self.addresses = [t.address for t in self.targets]
         self.n = 0
         self.b = stack.enter_context(FaultyBrazier(
-            self.text(0), segment_bytes, flags))
+            self.text(0), 65536 if small else 0,
+            ["--storage.tsdb.samples-per-chunk=6"] if small else []))
         self.watcher = Watcher(self.b)
         self.excused = []
         self.failures = []
@@ -158,7 +170,8 @@ class Rig:
         stack.callback(self.watcher.end)
 
     def text(self, n):
-        return config({"t": self.addresses, f"job{n}": []},
+        return config({"t": self.addresses, "bulk": self.bulk,
+                       f"job{n}": []},
                       interval=f"{INTERVAL_MS}ms")
 
     def write(self, n):
@@ -279,6 +292,8 @@ class Rig:
 
     def start(self, case):
         b = self.b
+        if b.process.popen.poll() is None:
+            b.stop()
         b.plan.clear()
         b.plan.arm(0, case.role, case.step, case.fault, case.times)
         began = time.time()
@@ -538,9 +553,7 @@ KINDS = {"reload": run_reload, "start": run_start, "restart": run_restart,
 def run_kind(kind, out=sys.stdout):
     """(number of cases, failures, slowest) of one kind on its own server."""
     with contextlib.ExitStack() as stack:
-        small = kind == "data"
-        rig = Rig(stack, segment_bytes=65536 if small else 0, flags=[
-            "--storage.tsdb.samples-per-chunk=6"] if small else [], out=out)
+        rig = Rig(stack, small=kind == "data", out=out)
         KINDS[kind](rig)
         rig.finish()
         return rig
