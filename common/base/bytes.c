@@ -35,7 +35,7 @@ cursor_be64(struct cursor *c)
 }
 
 uint64_t
-cursor_uvarint(struct cursor *c)
+cursor_uvarint_long(struct cursor *c)
 {
 	uint64_t v = 0;
 	unsigned shift;

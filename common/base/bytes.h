@@ -128,7 +128,14 @@ uint8_t	 cursor_u8(struct cursor *c);
 uint16_t cursor_be16(struct cursor *c);
 uint32_t cursor_be32(struct cursor *c);
 uint64_t cursor_be64(struct cursor *c);
-uint64_t cursor_uvarint(struct cursor *c);
+uint64_t cursor_uvarint_long(struct cursor *c);
+/* Most numbers in an index take one byte. */
+static inline uint64_t
+cursor_uvarint(struct cursor *c)
+{
+	return !c->failed && c->p < c->end && *c->p < 0x80 ? *c->p++ :
+	    cursor_uvarint_long(c);
+}
 int64_t	 cursor_varint(struct cursor *c);
 /* uvarint length + bytes, borrowed from the input. */
 struct str cursor_uvarint_str(struct cursor *c);

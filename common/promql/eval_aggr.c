@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "common/promql/aggr.h"
+#include "common/promql/aggr_fold.h"
 #include "common/promql/grouping.h"
 #include "common/promql/range.h"
 
@@ -41,6 +42,7 @@ struct group {
 		size_t	 n, cap;
 	}		 *values;
 	bool		  drop_name;
+	uint32_t	  lo, hi;	/* steps that hold floats only */
 };
 
 struct aggr {
@@ -53,6 +55,7 @@ struct aggr {
 	size_t			 n, cap;
 	struct matrix		 out;	/* its arena holds the groups */
 	size_t			 value_bytes;
+	bool			 has_dense;	/* the operator has such folds */
 	bool			 noted_ignored;
 };
 
@@ -68,6 +71,14 @@ needs_count(enum promql_agg op)
 {
 	return op == PROMQL_AGG_AVG || op == PROMQL_AGG_COUNT ||
 	    op == PROMQL_AGG_STDDEV || op == PROMQL_AGG_STDVAR;
+}
+
+static bool
+has_dense_fold(enum promql_agg op)
+{
+	return op == PROMQL_AGG_SUM || op == PROMQL_AGG_AVG ||
+	    op == PROMQL_AGG_COUNT || op == PROMQL_AGG_MIN ||
+	    op == PROMQL_AGG_MAX;
 }
 
 static int
@@ -108,9 +119,10 @@ group_new(struct aggr *x)
 /* --- floats --- */
 
 static void
-fold_sum(struct group *g, const struct pseries *s, uint32_t n)
+fold_sum(struct group *g, const struct pseries *s, uint32_t from,
+    uint32_t to)
 {
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = from; i < to; i++) {
 		if (s->kind[i] != K_FLOAT)
 			continue;
 		if (g->flags[i] == 0)
@@ -122,9 +134,10 @@ fold_sum(struct group *g, const struct pseries *s, uint32_t n)
 }
 
 static int
-fold_avg(struct aggr *x, struct group *g, const struct pseries *s, uint32_t n)
+fold_avg(struct aggr *x, struct group *g, const struct pseries *s,
+    uint32_t from, uint32_t to)
 {
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = from; i < to; i++) {
 		double v = s->v[i];
 
 		if (s->kind[i] != K_FLOAT)
@@ -148,8 +161,8 @@ fold_avg(struct aggr *x, struct group *g, const struct pseries *s, uint32_t n)
 			}
 			/* the sum overflows: go on with the mean itself */
 			if (g->mean == NULL) {
-				g->mean = q_alloc(x->q, &x->out.mem, n,
-				    sizeof(double));
+				g->mean = q_alloc(x->q, &x->out.mem,
+				    x->ev->n_steps, sizeof(double));
 				if (g->mean == NULL)
 					return -1;
 			}
@@ -166,9 +179,10 @@ fold_avg(struct aggr *x, struct group *g, const struct pseries *s, uint32_t n)
 }
 
 static void
-fold_extreme(struct group *g, const struct pseries *s, uint32_t n, bool max)
+fold_extreme(struct group *g, const struct pseries *s, uint32_t from,
+    uint32_t to, bool max)
 {
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = from; i < to; i++) {
 		double v = s->v[i];
 
 		if (s->kind[i] != K_FLOAT)
@@ -181,9 +195,10 @@ fold_extreme(struct group *g, const struct pseries *s, uint32_t n, bool max)
 }
 
 static void
-fold_count(struct group *g, const struct pseries *s, uint32_t n)
+fold_count(struct group *g, const struct pseries *s, uint32_t from,
+    uint32_t to)
 {
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = from; i < to; i++)
 		if (s->kind[i] != K_NONE) {
 			g->count[i]++;
 			g->flags[i] = SEEN;
@@ -191,9 +206,10 @@ fold_count(struct group *g, const struct pseries *s, uint32_t n)
 }
 
 static void
-fold_group(struct group *g, const struct pseries *s, uint32_t n)
+fold_group(struct group *g, const struct pseries *s, uint32_t from,
+    uint32_t to)
 {
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = from; i < to; i++)
 		if (s->kind[i] != K_NONE) {
 			g->value[i] = 1;
 			g->flags[i] = SEEN;
@@ -202,9 +218,10 @@ fold_group(struct group *g, const struct pseries *s, uint32_t n)
 
 /* Welford; comp is the mean. */
 static void
-fold_stddev(struct group *g, const struct pseries *s, uint32_t n)
+fold_stddev(struct group *g, const struct pseries *s, uint32_t from,
+    uint32_t to)
 {
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = from; i < to; i++) {
 		double v = s->v[i];
 
 		if (s->kind[i] != K_FLOAT)
@@ -225,9 +242,9 @@ fold_stddev(struct group *g, const struct pseries *s, uint32_t n)
 
 static int
 fold_quantile(struct aggr *x, struct group *g, const struct pseries *s,
-    uint32_t n)
+    uint32_t from, uint32_t to)
 {
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = from; i < to; i++) {
 		struct values *a = &g->values[i];
 
 		if (s->kind[i] != K_FLOAT)
@@ -306,11 +323,130 @@ fold_hists(struct aggr *x, struct group *g, const struct pseries *s)
 	return matrix_account(&x->out);
 }
 
+/* One series of floats on the steps from … to - 1, looking at each. */
+static int
+fold_steps(struct aggr *x, struct group *g, const struct pseries *s,
+    uint32_t from, uint32_t to)
+{
+	switch (x->op) {
+	case PROMQL_AGG_SUM:
+		fold_sum(g, s, from, to);
+		break;
+	case PROMQL_AGG_AVG:
+		return fold_avg(x, g, s, from, to);
+	case PROMQL_AGG_MIN:
+	case PROMQL_AGG_MAX:
+		fold_extreme(g, s, from, to, x->op == PROMQL_AGG_MAX);
+		break;
+	case PROMQL_AGG_COUNT:
+		fold_count(g, s, from, to);
+		break;
+	case PROMQL_AGG_GROUP:
+		fold_group(g, s, from, to);
+		break;
+	case PROMQL_AGG_STDDEV:
+	case PROMQL_AGG_STDVAR:
+		fold_stddev(g, s, from, to);
+		break;
+	case PROMQL_AGG_QUANTILE:
+		return fold_quantile(x, g, s, from, to);
+	default:
+		return q_fail(x->q, "unexpected aggregation");
+	}
+	return 0;
+}
+
+/* The first series of a group. */
+static void
+fold_first(struct aggr *x, struct group *g, const struct pseries *s,
+    uint32_t from, uint32_t to)
+{
+	bool extreme = x->op == PROMQL_AGG_MIN || x->op == PROMQL_AGG_MAX;
+
+	memcpy(g->value + from, s->v + from, (to - from) * sizeof(*s->v));
+	memset(g->flags + from, extreme ? SEEN : SEEN | HAS_FLOAT, to - from);
+	for (uint32_t i = from; g->count != NULL && i < to; i++)
+		g->count[i] = 1;
+	g->lo = from;
+	g->hi = to;
+}
+
+/* Floats on steps that hold floats; false: one step must be looked at. */
+static bool
+fold_dense(struct aggr *x, struct group *g, const struct pseries *s,
+    uint32_t from, uint32_t to)
+{
+	uint32_t n = to - from;
+
+	switch (x->op) {
+	case PROMQL_AGG_SUM:
+		fold_dense_sum(g->value + from, g->comp + from, s->v + from,
+		    n);
+		return true;
+	case PROMQL_AGG_AVG:
+		return g->mean == NULL && fold_dense_mean(g->value + from,
+		    g->comp + from, g->count + from, s->v + from, n);
+	case PROMQL_AGG_COUNT:
+		for (uint32_t i = from; i < to; i++)
+			g->count[i]++;
+		return true;
+	default:
+		fold_dense_extreme(g->value + from, s->v + from, n,
+		    x->op == PROMQL_AGG_MAX);
+		return true;
+	}
+}
+
+/*
+ * A series that is floats without a gap: where the group is so too, no step
+ * needs a look at its kind.
+ */
+static int
+fold_run(struct aggr *x, struct group *g, const struct pseries *s,
+    uint32_t from, uint32_t to, bool is_new)
+{
+	uint32_t lo = g->lo > from ? g->lo : from;
+	uint32_t hi = g->hi < to ? g->hi : to;
+
+	if (is_new) {
+		fold_first(x, g, s, from, to);
+		return 0;
+	}
+	if (lo >= hi || g->hist != NULL)
+		return fold_steps(x, g, s, from, to);
+	if (fold_steps(x, g, s, from, lo) == -1 ||
+	    (!fold_dense(x, g, s, lo, hi) &&
+	    fold_steps(x, g, s, lo, hi) == -1) ||
+	    fold_steps(x, g, s, hi, to) == -1)
+		return -1;
+	if (from < g->lo)
+		g->lo = from;
+	if (to > g->hi)
+		g->hi = to;
+	return 0;
+}
+
+/* Is s floats without a gap, and from where on? */
+static bool
+is_run(const struct pseries *s, uint32_t n_steps, uint32_t *from)
+{
+	const uint8_t *p;
+
+	if (s->n_hists != 0 || s->n_floats == 0)
+		return false;
+	p = memchr(s->kind, K_FLOAT, n_steps);
+	if (p == NULL)
+		return false;
+	*from = (uint32_t)(p - s->kind);
+	return s->n_floats <= n_steps - *from &&
+	    memchr(p, K_NONE, s->n_floats) == NULL;
+}
+
 static int
 aggr_sink(void *ctx, struct pseries *s)
 {
 	struct aggr *x = ctx;
-	uint32_t n = x->ev->n_steps;
+	uint32_t n = x->ev->n_steps, from;
 	bool is_new;
 	int64_t k = grouping_of(&x->grouping, s->ls, &is_new);
 
@@ -318,34 +454,11 @@ aggr_sink(void *ctx, struct pseries *s)
 		return -1;
 	struct group *g = &x->groups[k];
 	g->drop_name |= s->drop_name;
+	if (x->has_dense && is_run(s, n, &from))
+		return fold_run(x, g, s, from, from + s->n_floats, is_new);
 	if (s->n_hists != 0 && fold_hists(x, g, s) == -1)
 		return -1;
-	switch (x->op) {
-	case PROMQL_AGG_SUM:
-		fold_sum(g, s, n);
-		break;
-	case PROMQL_AGG_AVG:
-		return fold_avg(x, g, s, n);
-	case PROMQL_AGG_MIN:
-	case PROMQL_AGG_MAX:
-		fold_extreme(g, s, n, x->op == PROMQL_AGG_MAX);
-		break;
-	case PROMQL_AGG_COUNT:
-		fold_count(g, s, n);
-		break;
-	case PROMQL_AGG_GROUP:
-		fold_group(g, s, n);
-		break;
-	case PROMQL_AGG_STDDEV:
-	case PROMQL_AGG_STDVAR:
-		fold_stddev(g, s, n);
-		break;
-	case PROMQL_AGG_QUANTILE:
-		return fold_quantile(x, g, s, n);
-	default:
-		return q_fail(x->q, "unexpected aggregation");
-	}
-	return 0;
+	return fold_steps(x, g, s, 0, n);
 }
 
 /* --- results --- */
@@ -465,6 +578,7 @@ eval_aggregate(struct evaluator *ev, struct promql_expr *e, series_sink sink,
 	int rc = -1;
 
 	matrix_init(&x.out, ev->q, ev->n_steps);
+	x.has_dense = has_dense_fold(x.op);
 	if (grouping_init(&x.grouping, ev->q, e, NULL) == -1)
 		goto out;
 	if (x.op == PROMQL_AGG_QUANTILE) {

@@ -192,8 +192,31 @@ struct range_stage {
 	struct samples		 s;
 	series_sink		 sink;
 	void			*ctx;
+	bool			 one_name;	/* see has_one_name */
 	struct evaluator	 sub;	/* of a subquery */
 };
+
+/*
+ * Series of one metric stay distinct without their name: nobody needs to
+ * look for equal label sets. When more than the name is dropped after all
+ * (types, units), the query runs again and looks.
+ */
+static bool
+has_one_name(const struct query *q, const struct promql_expr *arg)
+{
+	if (arg->type != PROMQL_MATRIX || q->collect ||
+	    (q->features & PROMQL_TYPE_AND_UNIT_LABELS))
+		return false;
+	const struct promql_expr *v = arg->matrix.selector;
+	for (size_t i = 0; i < v->vector.n_matchers; i++) {
+		const struct matcher *m = &v->vector.matchers[i];
+
+		if (m->type == MATCH_EQUAL && m->value.n != 0 &&
+		    str_eq_c(m->name, "__name__"))
+			return true;
+	}
+	return false;
+}
 
 static int
 run_series(struct range_stage *x, bool drop_name, bool subquery)
@@ -216,6 +239,10 @@ run_series(struct range_stage *x, bool drop_name, bool subquery)
 	if (!keeps_name(c->id) || drop_name) {
 		if (series_drop_name(c->q, out) == -1)
 			return -1;
+	}
+	if (x->one_name && c->ls.n - out->ls.n > 1) {
+		c->q->retry = true;
+		return -1;
 	}
 	return x->sink(x->ctx, out);
 }
@@ -411,11 +438,13 @@ eval_range_call(struct evaluator *ev, struct promql_expr *e,
 	set_range(c, arg);
 	if (pbuf_init(&c->buf, q, ev->n_steps) == -1)
 		return -1;
+	wgrid_init(&c->grid, ev, c->mod, c->range_ms);
 	samples_init(&x.s, q);
 	x.s.want_st = wants_start_times(c);
 	dedup_init(&d, q, ev->n_steps, true, sink, ctx);
 	x.ctx = &d;
-	if (!dedup) {
+	x.one_name = has_one_name(q, arg);
+	if (!dedup || x.one_name) {
 		x.sink = sink;
 		x.ctx = ctx;
 	}
@@ -427,6 +456,8 @@ eval_range_call(struct evaluator *ev, struct promql_expr *e,
 	dedup_clear(&d);
 	samples_clear(&x.s);
 	pbuf_clear(&c->buf);
+	rate_cols_free(c);
+	wgrid_clear(&c->grid);
 	free(c->scratch);
 	for (int i = 0; i < 3; i++)
 		free(c->params[i]);

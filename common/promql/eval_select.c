@@ -10,9 +10,11 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/bytes.h"
 #include "common/promql/interpolate.h"
+#include "common/promql/lanes.h"
 #include "common/promql/samples.h"
 #include "common/promql/select.h"
 
@@ -76,6 +78,36 @@ select_ref_ms(const struct evaluator *ev, const struct promql_modifiers *m,
 	return t - promql_ns_to_ms(m->offset_ns);
 }
 
+/* Floats without stale markers, values wanted: gathers them. */
+HOT_CLONES
+static void
+gather(struct pseries *out, const double *v, const uint32_t *pick,
+    uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		out->v[i] = v[pick[i]];
+	memset(out->kind, K_FLOAT, n);
+	out->n_floats = n;
+}
+
+int
+instant_fill_floats(struct wgrid *g, const struct samples *s, struct pbuf *b)
+{
+	struct query *q = g->q;
+
+	if (wgrid_pick(g, s->t, s->n) == -1)
+		return -1;
+	if (g->all)
+		gather(&b->s, s->v, g->pick, g->n_steps);
+	else
+		for (uint32_t i = 0; i < g->n_steps; i++)
+			if (g->pick[i] != WGRID_NONE)
+				pbuf_float(b, i, s->v[g->pick[i]]);
+	q->total_samples += b->s.n_floats;
+	q->samples_read += b->s.n_floats;
+	return q_samples(q, b->s.n_floats);
+}
+
 int
 instant_fill(struct evaluator *ev, const struct samples *s,
     const struct promql_modifiers *m, struct pbuf *b, enum instant_what what)
@@ -134,6 +166,7 @@ eval_vector_selector(struct evaluator *ev, struct promql_expr *e,
 	struct source_cursor *c;
 	struct source_series ser;
 	struct samples s;
+	struct wgrid grid;
 	struct pbuf b;
 	int rc;
 
@@ -142,6 +175,7 @@ eval_vector_selector(struct evaluator *ev, struct promql_expr *e,
 		return -1;
 	samples_init(&s, q);
 	s.stats_only = p->stats_only;
+	wgrid_init(&grid, ev, &e->vector.mod, q->lookback_ms);
 	while ((rc = select_next(q, c, &ser)) == 1) {
 		if (samples_read(&s, &ser, p->mint_ms, p->maxt_ms, false) ==
 		    -1) {
@@ -154,6 +188,9 @@ eval_vector_selector(struct evaluator *ev, struct promql_expr *e,
 		if (e->vector.smoothed)
 			rc = smooth_fill(ev, &s, e, ser.labels, ser.n_labels,
 			    &b);
+		else if (s.nh == 0 && q->total_per_step == NULL &&
+		    s.n < UINT32_MAX && !samples_has_stale(&s))
+			rc = instant_fill_floats(&grid, &s, &b);
 		else
 			rc = instant_fill(ev, &s, &e->vector.mod, &b,
 			    INSTANT_VALUE);
@@ -171,6 +208,7 @@ eval_vector_selector(struct evaluator *ev, struct promql_expr *e,
 			break;
 	}
 	samples_clear(&s);
+	wgrid_clear(&grid);
 	pbuf_clear(&b);
 	return rc;
 }

@@ -1,369 +1,301 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * The hot range functions over a whole series of floats: every step costs
+ * rate, increase and delta over a whole series of floats: every step costs
  * the same however long its window is.
  *
- * rate, increase: the positions of counter resets are found once; a window
- * without one needs its two ends only. Sums: when all values are whole
- * numbers whose running sum stays below 2^53, every partial sum is exact, so
- * differences of prefix sums are what summation gives. Maximum and minimum:
- * a queue of candidates, best first.
- *
- * Whatever does not fit the assumptions goes window by window.
+ * What follows from the times alone (how far is extrapolated, the factor
+ * that makes) is columns, made once for all series with the same times. The
+ * positions of counter resets are found once a series; a window without one
+ * needs its two ends only. That a counter is not extrapolated below zero is
+ * checked by a product; the divisions of the exact answer are for the few
+ * windows where it matters.
  */
 
 #include "common/promql/range.h"
 
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "common/promql/select.h"
-
-#if defined(__GNUC__) && !defined(__clang__) && !defined(BRAZIER_SANITIZED)
-#define HOT_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define HOT_CLONES
-#endif
-
-/* Moves lo and hi to the window (end - range, end]. */
-struct window {
-	const int64_t	*t;
-	size_t		 n, lo, hi;
-	int64_t		 start, end;
-	uint64_t	 most;
-	int64_t		 first_ms, step_ms;	/* end of the windows */
-	int64_t		 range_ms;
-	size_t		 hi_by, lo_by;		/* last moves: the next guess */
-	uint64_t	 total, read;
-	bool		 per_step;
-};
-
-static struct window
-window_start(const struct rcall *c, const struct samples *s)
-{
-	struct window w = { .t = s->t, .n = s->n,
-	    .first_ms = select_ref_ms(c->ev, c->mod, 0),
-	    .step_ms = c->mod->at == PROMQL_AT_TIME ? 0 : c->ev->step_ms,
-	    .range_ms = c->range_ms,
-	    .per_step = c->q->total_per_step != NULL };
-
-	return w;
-}
-
-/* First index from i on with t > x; by is how far the last call moved. */
-static inline __attribute__((always_inline)) size_t
-advance(const int64_t *t, size_t i, size_t n, int64_t x, size_t *by)
-{
-	size_t k = i + *by;
-
-	if (k < n && t[k] > x && (k == i || t[k - 1] <= x))
-		return k;
-	k = i;
-	while (k < n && t[k] <= x)
-		k++;
-	*by = k - i;
-	return k;
-}
-
-static inline __attribute__((always_inline)) bool
-window_move(struct rcall *c, struct window *w, uint32_t step)
-{
-	w->end = w->first_ms + (int64_t)step * w->step_ms;
-	w->start = w->end - w->range_ms;
-	size_t old = w->hi;
-	w->hi = advance(w->t, w->hi, w->n, w->end, &w->hi_by);
-	w->lo = advance(w->t, w->lo, w->hi, w->start, &w->lo_by);
-	size_t n = w->hi - w->lo;
-	if (n == 0)
-		return false;
-	if (n > w->most)
-		w->most = n;
-	size_t from = old > w->lo ? old : w->lo;
-	w->total += n;
-	w->read += w->hi - from;
-	if (w->per_step)
-		q_stat_step(c->q, c->ev, step, n, w->hi - from);
-	return true;
-}
-
-static int
-window_finish(struct rcall *c, const struct window *w)
-{
-	uint64_t n = c->q->cur_samples + w->most;
-
-	if (!w->per_step)
-		q_stat_step(c->q, c->ev, 0, w->total, w->read);
-	if (n > c->q->peak_samples)
-		c->q->peak_samples = n;
-	return n > c->q->max_samples ? q_too_many(c->q) : 0;
-}
-
-/* --- rate --- */
-
-#define LANES	4
-typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
-typedef int64_t mask __attribute__((vector_size(LANES * sizeof(int64_t))));
+#include "common/promql/lanes.h"
 
 /* Steps at once: stores must be long done when their lanes are loaded. */
 #define BLOCK	64
 
-/* What extrapolation needs of some steps, a column each. */
+/* A column each, m rows: the steps whose windows hold two samples. */
 struct rate_cols {
-	double	d[BLOCK];	/* increase between the samples */
-	double	before[BLOCK];	/* ms from the window's start to the first */
-	double	after[BLOCK];	/* ms from the last to the window's end */
-	double	span[BLOCK];	/* ms between first and last */
-	double	gaps[BLOCK];
-	double	first[BLOCK];	/* value */
-	double	out[BLOCK];
-	uint32_t step[BLOCK];
-	size_t	n;
+	uint32_t	 m, cap;
+	bool		 dense;		/* row i is step step[0] + i */
+	uint32_t	*step, *first, *last;	/* last: inclusive */
+	double		*to_start;	/* s to extrapolate, zero not seen */
+	double		*to_end;
+	double		*sampled;	/* s between first and last */
+	double		*factor;
+	void		*mem;
+	size_t		 bytes;
 };
 
-/* Where m is set a, else b. */
-#define PICK(m, a, b) \
-	((lanes)(((m) & (mask)(a)) | (~(m) & (mask)(b))))
+void
+rate_cols_free(struct rcall *c)
+{
+	struct rate_cols *x = c->rate_cols;
+
+	if (x == NULL)
+		return;
+	arena_release(c->q->mem, x->bytes);
+	free(x->mem);
+	free(x);
+	c->rate_cols = NULL;
+}
+
+static struct rate_cols *
+rate_cols_new(struct rcall *c)
+{
+	struct rate_cols *x = calloc(1, sizeof(*x));
+	size_t cap = ((size_t)c->ev->n_steps + BLOCK - 1) / BLOCK * BLOCK;
+
+	if (x == NULL) {
+		(void)q_nomem(c->q);
+		return NULL;
+	}
+	x->bytes = cap * (4 * sizeof(double) + 3 * sizeof(uint32_t));
+	x->mem = calloc(1, x->bytes);
+	if (x->mem == NULL || !arena_account(c->q->mem, x->bytes)) {
+		free(x->mem);
+		free(x);
+		(void)q_nomem(c->q);
+		return NULL;
+	}
+	x->to_start = x->mem;
+	x->to_end = x->to_start + cap;
+	x->sampled = x->to_end + cap;
+	x->factor = x->sampled + cap;
+	x->step = (uint32_t *)(void *)(x->factor + cap);
+	x->first = x->step + cap;
+	x->last = x->first + cap;
+	return c->rate_cols = x;
+}
 
 /*
  * The same operations in the same order as range_rate, so the same bits. No
  * product is followed by a sum here that could be fused.
  */
-static inline __attribute__((always_inline)) void
-extrapolate(struct rate_cols *c, size_t i, bool counter, double range_s)
+LANES_INLINE void
+time_lanes(struct rate_cols *x, size_t i, const double *gaps_of,
+    double range_s)
 {
-	lanes d, sampled, gaps, to_start, to_end;
+	lanes gaps, to_start, to_end, sampled;
 	lanes zero = { 0, 0, 0, 0 }, ms = zero + 1000;
 
-	memcpy(&d, c->d + i, sizeof(d));
-	memcpy(&sampled, c->span + i, sizeof(d));
-	memcpy(&gaps, c->gaps + i, sizeof(d));
-	memcpy(&to_start, c->before + i, sizeof(d));
-	memcpy(&to_end, c->after + i, sizeof(d));
+	LANES_LOAD(gaps, gaps_of);
+	LANES_LOAD(to_start, x->to_start + i);
+	LANES_LOAD(to_end, x->to_end + i);
+	LANES_LOAD(sampled, x->sampled + i);
 	sampled /= ms;
 	to_start /= ms;
 	to_end /= ms;
 	lanes gap = sampled / gaps, threshold = gap * 1.1, half = gap / 2;
-	to_start = PICK(to_start >= threshold, half, to_start);
-	if (counter) {
-		lanes v, to_zero;
-
-		memcpy(&v, c->first + i, sizeof(v));
-		to_zero = sampled * (v / d);
-		to_start = PICK((d > zero) & (v >= zero) &
-		    (to_zero < to_start), to_zero, to_start);
-	}
-	to_end = PICK(to_end >= threshold, half, to_end);
+	to_start = LANES_PICK(to_start >= threshold, half, to_start);
+	to_end = LANES_PICK(to_end >= threshold, half, to_end);
 	lanes factor = (sampled + to_start + to_end) / sampled;
-	factor = PICK(sampled != zero, factor, zero + 1);
+	factor = LANES_PICK(sampled != zero, factor, zero + 1);
 	if (range_s != 0)
 		factor /= range_s;
-	d *= factor;
-	memcpy(c->out + i, &d, sizeof(d));
-}
-
-static inline __attribute__((always_inline)) void
-flush(struct rcall *c, struct rate_cols *cols, bool counter, double range_s)
-{
-	for (size_t i = 0; i < cols->n; i += LANES)
-		extrapolate(cols, i, counter, range_s);
-	double *v = c->buf.s.v;
-	uint8_t *kind = c->buf.s.kind;
-	for (size_t i = 0; i < cols->n; i++) {
-		v[cols->step[i]] = cols->out[i];
-		kind[cols->step[i]] = K_FLOAT;
-	}
-	c->buf.s.n_floats += (uint32_t)cols->n;
-	cols->n = 0;
+	LANES_STORE(x->to_start + i, to_start);
+	LANES_STORE(x->to_end + i, to_end);
+	LANES_STORE(x->sampled + i, sampled);
+	LANES_STORE(x->factor + i, factor);
 }
 
 HOT_CLONES
 static void
-rate_steps(struct rcall *c, struct window *window, const double *v,
+fill_cols(struct rate_cols *x, const struct wgrid *g, double range_s)
+{
+	const int64_t *t = g->t;
+	double gaps[BLOCK];
+	uint32_t m = 0, done = 0;
+
+	for (uint32_t step = 0; step < g->n_steps; step++) {
+		uint32_t lo = g->lo[step], hi = g->hi[step];
+
+		if (hi - lo < 2)
+			continue;
+		int64_t end = wgrid_end_ms(g, step);
+		int64_t first = t[lo], last = t[hi - 1];
+		gaps[m - done] = (double)(hi - lo - 1);
+		x->step[m] = step;
+		x->first[m] = lo;
+		x->last[m] = hi - 1;
+		x->to_start[m] = (double)(first - (end - g->range_ms));
+		x->to_end[m] = (double)(end - last);
+		x->sampled[m++] = (double)(last - first);
+		if (m - done < BLOCK)
+			continue;
+		for (; done < m; done += LANES)
+			time_lanes(x, done, gaps + done % BLOCK, range_s);
+	}
+	for (uint32_t k = m - done; k % LANES != 0; k++)
+		gaps[k] = 1;
+	for (; done < m; done += LANES)
+		time_lanes(x, done, gaps + done % BLOCK, range_s);
+	x->m = m;
+	x->dense = m == 0 || x->step[m - 1] - x->step[0] == m - 1;
+}
+
+/*
+ * Does the counter's way down to zero surely lie beyond to_start in all
+ * lanes? first / d is not looked for but compared with a product whose
+ * error is far below the margin; what could overflow or be denormal is not
+ * sure.
+ */
+LANES_INLINE bool
+zero_is_far(const struct rate_cols *x, size_t i, const double *d_of,
+    const double *first_of)
+{
+	lanes d, first, sampled, to_start, zero = { 0, 0, 0, 0 };
+
+	LANES_LOAD(d, d_of);
+	LANES_LOAD(first, first_of);
+	LANES_LOAD(sampled, x->sampled + i);
+	LANES_LOAD(to_start, x->to_start + i);
+	lanes have = sampled * first, need = to_start * d * (1 + 1e-9);
+	mask sure = ((have >= need) & (need >= zero + 1e-250) &
+	    (have <= zero + 1e250)) | (d <= zero) | (first < zero);
+	int64_t all = sure[0] & sure[1] & sure[2] & sure[3];
+
+	return all != 0;
+}
+
+/* Over d. */
+LANES_INLINE void
+exact(const struct rate_cols *x, size_t i, double *d_of,
+    const double *first_of, double range_s)
+{
+	lanes d, first, sampled, to_start, to_end, zero = { 0, 0, 0, 0 };
+
+	LANES_LOAD(d, d_of);
+	LANES_LOAD(first, first_of);
+	LANES_LOAD(sampled, x->sampled + i);
+	LANES_LOAD(to_start, x->to_start + i);
+	LANES_LOAD(to_end, x->to_end + i);
+	lanes to_zero = sampled * (first / d);
+	to_start = LANES_PICK((d > zero) & (first >= zero) &
+	    (to_zero < to_start), to_zero, to_start);
+	lanes factor = (sampled + to_start + to_end) / sampled;
+	factor = LANES_PICK(sampled != zero, factor, zero + 1);
+	if (range_s != 0)
+		factor /= range_s;
+	d *= factor;
+	LANES_STORE(d_of, d);
+}
+
+/* Rows i … i + n - 1 of d[] and first[]; results over d. */
+LANES_INLINE void
+value_lanes(const struct rate_cols *x, size_t i, size_t n, double *d_of,
+    const double *first_of, bool counter, double range_s)
+{
+	for (size_t k = 0; k < n; k += LANES) {
+		lanes d, factor;
+
+		if (counter && __builtin_expect(!zero_is_far(x, i + k,
+		    d_of + k, first_of + k), 0)) {
+			exact(x, i + k, d_of + k, first_of + k, range_s);
+			continue;
+		}
+		LANES_LOAD(d, d_of + k);
+		LANES_LOAD(factor, x->factor + i + k);
+		d *= factor;
+		LANES_STORE(d_of + k, d);
+	}
+}
+
+HOT_CLONES
+static void
+rate_rows(const struct rate_cols *x, struct pseries *out, const double *v,
     const uint32_t *resets, size_t n_resets, bool counter, double range_s)
 {
-	struct rate_cols cols = { .n = 0 };
-	struct window w = *window;	/* in registers */
-	uint32_t n_steps = c->ev->n_steps;
+	double d[BLOCK], first[BLOCK];
 	size_t r = 0;		/* first reset inside of the window */
+	uint32_t at = x->m == 0 ? 0 : x->step[0];
 
-	for (uint32_t step = 0; step < n_steps; step++) {
-		if (!window_move(c, &w, step) || w.hi - w.lo < 2)
-			continue;
-		double d = v[w.hi - 1] - v[w.lo];
-		while (r < n_resets && resets[r] <= w.lo)
-			r++;
-		for (size_t k = r; k < n_resets && resets[k] < w.hi; k++)
-			d += v[resets[k] - 1];
-		int64_t first = w.t[w.lo], last = w.t[w.hi - 1];
-		size_t i = cols.n++;
-		cols.d[i] = d;
-		cols.before[i] = (double)(first - w.start);
-		cols.after[i] = (double)(w.end - last);
-		cols.span[i] = (double)(last - first);
-		cols.gaps[i] = (double)(w.hi - w.lo - 1);
-		cols.first[i] = v[w.lo];
-		cols.step[i] = step;
-		if (cols.n == BLOCK)
-			flush(c, &cols, counter, range_s);
-	}
-	flush(c, &cols, counter, range_s);
-	*window = w;
-}
+	for (uint32_t i = 0; i < x->m; i += BLOCK) {
+		uint32_t n = x->m - i < BLOCK ? x->m - i : BLOCK;
+		const uint32_t *lo = x->first + i, *hi = x->last + i;
 
-static int
-kernel_rate(struct rcall *c, const struct samples *s)
-{
-	bool counter = c->id != PROMQL_FN_DELTA;
-	bool rate = c->id == PROMQL_FN_RATE;
-	struct window w = window_start(c, s);
-	size_t n_resets = 0;
-
-	/* resets[k]: index of the sample behind the k-th reset */
-	if (range_scratch(c, s->n + 1) == -1)
-		return -1;
-	uint32_t *resets = (uint32_t *)(void *)c->scratch;
-	if (counter)
-		for (size_t i = 1; i < s->n; i++)
-			if (s->v[i] < s->v[i - 1])
-				resets[n_resets++] = (uint32_t)i;
-	rate_steps(c, &w, s->v, resets, n_resets, counter,
-	    rate ? c->range_s : 0);
-	return window_finish(c, &w) == -1 ? -1 : 1;
-}
-
-/* --- sums --- */
-
-/* All whole, and no partial sum of absolute values reaches 2^53. */
-static bool
-sums_are_exact(const double *v, size_t n)
-{
-	double sum = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (!(v[i] > -0x1p53 && v[i] < 0x1p53) ||
-		    v[i] != (double)(int64_t)v[i] ||
-		    (v[i] == 0 && signbit(v[i])))
-			return false;
-		sum += fabs(v[i]);
-	}
-	return sum < 0x1p53;
-}
-
-static int
-kernel_sum(struct rcall *c, const struct samples *s)
-{
-	struct window w = window_start(c, s);
-	bool avg = c->id == PROMQL_FN_AVG_OVER_TIME;
-
-	if (!sums_are_exact(s->v, s->n))
-		return 0;
-	if (range_scratch(c, s->n + 1) == -1)
-		return -1;
-	double *prefix = c->scratch;
-	prefix[0] = 0;
-	for (size_t i = 0; i < s->n; i++)
-		prefix[i + 1] = prefix[i] + s->v[i];
-	for (uint32_t step = 0; step < c->ev->n_steps; step++) {
-		if (!window_move(c, &w, step))
-			continue;
-		double sum = prefix[w.hi] - prefix[w.lo];
-		pbuf_float(&c->buf, step, avg ?
-		    sum / (double)(w.hi - w.lo) : sum);
-	}
-	return window_finish(c, &w) == -1 ? -1 : 1;
-}
-
-/* The queue holds indices, best first, worse and later behind. */
-static int
-kernel_extreme(struct rcall *c, const struct samples *s)
-{
-	struct window w = window_start(c, s);
-	bool max = c->id == PROMQL_FN_MAX_OVER_TIME;
-	size_t head = 0, tail = 0, next = 0;
-	const double *v = s->v;
-
-	if (range_scratch(c, s->n + 1) == -1)
-		return -1;
-	uint32_t *queue = (uint32_t *)(void *)c->scratch;
-	for (uint32_t step = 0; step < c->ev->n_steps; step++) {
-		if (!window_move(c, &w, step))
-			continue;
-		if (next < w.lo)
-			next = w.lo;
-		for (; next < w.hi; next++) {
-			double x = v[next];
-
-			if (isnan(x))
-				continue;
-			while (tail > head && (max ? v[queue[tail - 1]] < x :
-			    v[queue[tail - 1]] > x))
-				tail--;
-			queue[tail++] = (uint32_t)next;
+		for (uint32_t k = 0; k < n; k++) {
+			first[k] = v[lo[k]];
+			d[k] = v[hi[k]] - first[k];
 		}
-		while (head < tail && queue[head] < w.lo)
-			head++;
-		if (head == tail)
-			head = tail = 0;
-		pbuf_float(&c->buf, step, head == tail ? v[w.lo] :
-		    v[queue[head]]);
+		for (uint32_t k = 0; r < n_resets && k < n; k++) {
+			while (r < n_resets && resets[r] <= lo[k])
+				r++;
+			for (size_t j = r; j < n_resets && resets[j] <= hi[k];
+			    j++)
+				d[k] += v[resets[j] - 1];
+		}
+		for (uint32_t k = n; k % LANES != 0; k++)
+			d[k] = first[k] = 0;
+		value_lanes(x, i, n, d, first, counter, range_s);
+		if (x->dense)
+			memcpy(out->v + at + i, d, n * sizeof(*d));
+		else
+			for (uint32_t k = 0; k < n; k++) {
+				out->v[x->step[i + k]] = d[k];
+				out->kind[x->step[i + k]] = K_FLOAT;
+			}
 	}
-	return window_finish(c, &w) == -1 ? -1 : 1;
+	if (x->dense)
+		memset(out->kind + at, K_FLOAT, x->m);
+	out->n_floats = x->m;
 }
 
-static int
-kernel_simple(struct rcall *c, const struct samples *s)
+/* Indices of values below the one before; how many. */
+HOT_CLONES
+static size_t
+find_falls(const double *v, size_t n, uint32_t *out)
 {
-	struct window w = window_start(c, s);
+	size_t i = 1, found = 0;
 
-	for (uint32_t step = 0; step < c->ev->n_steps; step++) {
-		double x;
+	for (; i + 2 * LANES <= n; i += 2 * LANES) {
+		lanes a, b, c, e;
 
-		if (!window_move(c, &w, step))
+		LANES_LOAD(a, v + i - 1);
+		LANES_LOAD(b, v + i);
+		LANES_LOAD(c, v + i - 1 + LANES);
+		LANES_LOAD(e, v + i + LANES);
+		mask m = (b < a) | (e < c);
+		if ((m[0] | m[1] | m[2] | m[3]) == 0)
 			continue;
-		switch (c->id) {
-		case PROMQL_FN_COUNT_OVER_TIME:
-			x = (double)(w.hi - w.lo);
-			break;
-		case PROMQL_FN_LAST_OVER_TIME:
-			x = s->v[w.hi - 1];
-			break;
-		case PROMQL_FN_FIRST_OVER_TIME:
-			x = s->v[w.lo];
-			break;
-		default:
-			x = 1;
-		}
-		pbuf_float(&c->buf, step, x);
+		for (size_t k = i; k < i + 2 * LANES; k++)
+			if (v[k] < v[k - 1])
+				out[found++] = (uint32_t)k;
 	}
-	return window_finish(c, &w) == -1 ? -1 : 1;
+	for (; i < n; i++)
+		if (v[i] < v[i - 1])
+			out[found++] = (uint32_t)i;
+	return found;
 }
 
 int
-range_kernel(struct rcall *c, const struct samples *s)
+range_kernel_rate(struct rcall *c, const struct samples *s)
 {
-	if (s->nh != 0 || s->want_st || c->anchored || c->smoothed ||
-	    s->n == 0 || s->n >= UINT32_MAX)
-		return 0;
-	switch (c->id) {
-	case PROMQL_FN_RATE:
-	case PROMQL_FN_INCREASE:
-	case PROMQL_FN_DELTA:
-		return kernel_rate(c, s);
-	case PROMQL_FN_SUM_OVER_TIME:
-	case PROMQL_FN_AVG_OVER_TIME:
-		return kernel_sum(c, s);
-	case PROMQL_FN_MAX_OVER_TIME:
-	case PROMQL_FN_MIN_OVER_TIME:
-		return kernel_extreme(c, s);
-	case PROMQL_FN_COUNT_OVER_TIME:
-	case PROMQL_FN_LAST_OVER_TIME:
-	case PROMQL_FN_FIRST_OVER_TIME:
-	case PROMQL_FN_PRESENT_OVER_TIME:
-	case PROMQL_FN_ABSENT_OVER_TIME:
-		return kernel_simple(c, s);
-	default:
-		return 0;
+	bool counter = c->id != PROMQL_FN_DELTA;
+	double range_s = c->id == PROMQL_FN_RATE ? c->range_s : 0;
+	int same = wgrid_windows(&c->grid, s->t, s->n);
+	uint32_t *resets = NULL;
+	size_t n_resets = 0;
+
+	if (same == -1 || (c->rate_cols == NULL && rate_cols_new(c) == NULL))
+		return -1;
+	if (same == 0)
+		fill_cols(c->rate_cols, &c->grid, range_s);
+	/* resets[k]: index of the sample behind the k-th reset */
+	if (counter) {
+		if (range_scratch(c, s->n / 2 + 1) == -1)
+			return -1;
+		resets = (uint32_t *)(void *)c->scratch;
+		n_resets = find_falls(s->v, s->n, resets);
 	}
+	rate_rows(c->rate_cols, &c->buf.s, s->v, resets, n_resets, counter,
+	    range_s);
+	return range_count_windows(c) == -1 ? -1 : 1;
 }

@@ -14,6 +14,7 @@
 
 #include "common/promql/eval.h"
 #include "common/promql/samples.h"
+#include "common/promql/window_grid.h"
 
 /* What the window of one step holds. */
 struct rwin {
@@ -50,8 +51,11 @@ struct rcall {
 	struct lset		 ls;		/* of the series at hand */
 	/* raised for this series already */
 	bool			 noted_mixed;
-	double			*scratch;	/* for quantiles */
+	double			*scratch;	/* for quantiles, kernels */
 	size_t			 scratch_cap;
+	/* kernels: the windows of all steps, and what rate makes of them */
+	struct wgrid		 grid;
+	struct rate_cols	*rate_cols;
 };
 
 enum rresult {
@@ -87,6 +91,10 @@ enum rresult range_changes(struct rcall *c, const struct rwin *w, double *v,
  * window by window (histograms, start timestamps, odd data), -1.
  */
 int	 range_kernel(struct rcall *c, const struct samples *s);
+int	 range_kernel_rate(struct rcall *c, const struct samples *s);
+void	 rate_cols_free(struct rcall *c);
+/* The samples of the grid's windows to the query's accounts. */
+int	 range_count_windows(struct rcall *c);
 
 /* Annotations about the series at hand, by its metric name. */
 void	 range_note(struct rcall *c, enum anno_kind kind);

@@ -14,6 +14,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/vec.h"
+#include "common/promql/lanes.h"
 #include "common/tsdb/chunk_hist.h"
 #include "common/tsdb/chunk_xor.h"
 #include "common/tsdb/chunk_xor2.h"
@@ -291,12 +292,20 @@ is_deleted(const struct source_series *series, uint32_t origin, int64_t t)
 static size_t
 cut(const int64_t *t, size_t *n, int64_t mint, int64_t maxt)
 {
-	size_t lo = 0, end = *n;
+	size_t lo = 0, end = *n, step = 1;
 
 	while (end > 0 && t[end - 1] > maxt)
 		end--;
-	while (lo < end && t[lo] < mint)
-		lo++;
+	/* mostly few are cut, or most of a chunk */
+	while (lo < end && t[lo] < mint) {
+		if (lo + step < end && t[lo + step] < mint) {
+			lo += step;
+			step *= 2;
+		} else if (step > 1)
+			step /= 2;
+		else
+			lo++;
+	}
 	*n = end - lo;
 	return lo;
 }
@@ -398,13 +407,30 @@ strip_buckets(struct samples *s)
 	}
 }
 
+HOT_CLONES
 static bool
-has_stale(const struct samples *s)
+any_stale(const double *v, size_t n)
 {
-	for (size_t i = 0; i < s->n; i++)
-		if (is_stale_nan(s->v[i]))
+	mask bad = { 0, 0, 0, 0 }, stale = { 0, 0, 0, 0 };
+	size_t i = 0;
+
+	stale += (int64_t)STALE_NAN_BITS;
+	for (; i + LANES <= n; i += LANES) {
+		mask x;
+
+		LANES_LOAD(x, v + i);
+		bad |= x == stale;
+	}
+	for (; i < n; i++)
+		if (is_stale_nan(v[i]))
 			return true;
-	return s->nh != 0;
+	return (bad[0] | bad[1] | bad[2] | bad[3]) != 0;
+}
+
+bool
+samples_has_stale(const struct samples *s)
+{
+	return s->nh != 0 || any_stale(s->v, s->n);
 }
 
 int
@@ -446,7 +472,7 @@ samples_read(struct samples *s, const struct source_series *series,
 	if (series->overlapping && sort_samples(s) == -1)
 		return -1;
 	cut_range(s, mint_ms, maxt_ms);
-	if (drop_stale && has_stale(s))
+	if (drop_stale && samples_has_stale(s))
 		cut_stale(s);
 	if (s->stats_only && s->nh != 0)
 		strip_buckets(s);

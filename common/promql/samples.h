@@ -44,6 +44,9 @@ void	 samples_reset(struct samples *s);
 int	 samples_read(struct samples *s, const struct source_series *series,
 	    int64_t mint_ms, int64_t maxt_ms, bool drop_stale);
 
+/* A stale marker among the floats, or histograms, which may be some. */
+bool	 samples_has_stale(const struct samples *s);
+
 /* Appends one; times must ascend. */
 int	 samples_add_float(struct samples *s, int64_t t_ms, double v);
 int	 samples_add_hist(struct samples *s, int64_t t_ms, struct fhist *h);

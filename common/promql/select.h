@@ -6,6 +6,7 @@
 
 #include "common/promql/eval.h"
 #include "common/promql/samples.h"
+#include "common/promql/window_grid.h"
 
 /* Begins the selection of a vector selector (which has its plan). */
 int	 select_start(struct query *q, struct promql_expr *vector,
@@ -27,6 +28,13 @@ enum instant_what {
 	INSTANT_TIME_MS,
 	INSTANT_START		/* its start timestamp in seconds */
 };
+
+/*
+ * As instant_fill of values for a series of floats without stale markers,
+ * through the grid of the selector; not for statistics by step.
+ */
+int	 instant_fill_floats(struct wgrid *g, const struct samples *s,
+	    struct pbuf *b);
 
 /* Fills b (reset before) with what each step sees of s. */
 int	 instant_fill(struct evaluator *ev, const struct samples *s,

@@ -19,6 +19,11 @@ bench_wal_NEEDS := $(storage_NEEDS)
 BENCHES += bench_promql
 bench_promql_NEEDS := promql tsdb labels base
 
+# the engine and its JSON over blocks
+BENCHES += bench_query
+bench_query_ROLE := query
+bench_query_NEEDS := $(query_NEEDS)
+
 $(foreach p,$(BENCHES),$(eval $(call TESTPROG_rules,$(p),bench)))
 
 .PHONY: bench-programs

@@ -328,6 +328,54 @@ fast_and_slow_agree(void **state)
 	}
 }
 
+/* Many steps are folded four at a time, a single one is not. */
+static void
+steps_agree_with_instants(void **state)
+{
+	static const char *const texts[] = { "sum(rnd_total)",
+	    "avg(rnd_total)", "min(rnd_total)", "max(rnd_total)",
+	    "count(rnd_total)", "sum(rate(rnd_total[37s]))",
+	    "avg(rate(rnd_total[37s]))", "stddev(rnd_total)",
+	    "topk(2, rnd_total)", "rnd_total" };
+	struct promql_opts o = { .lookback_delta_ms = 3000 };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t f = 0; f < sizeof(texts) / sizeof(*texts); f++) {
+		struct promql_result *a = query(texts[f], -5000, 510000,
+		    1000, &o, &e);
+
+		assert_non_null(a);
+		for (int64_t t = -5000; t <= 510000; t += 1000) {
+			struct promql_result *b = query(texts[f], t, t, 0, &o,
+			    &e);
+			size_t found = 0;
+
+			assert_non_null(b);
+			for (size_t i = 0; i < a->n_series; i++) {
+				const struct promql_series *x = &a->series[i];
+
+				for (uint32_t n = 0; n < x->n_floats; n++) {
+					uint64_t bits = double_bits(x->fv[n]);
+					bool same = false;
+
+					if (x->ft[n] != t)
+						continue;
+					found++;
+					for (size_t k = 0; k < b->n_series;
+					    k++)
+						same |= double_bits(b->series[
+						    k].fv[0]) == bits;
+					assert_true(same);
+				}
+			}
+			assert_int_equal(found, b->n_series);
+			promql_result_free(b);
+		}
+		promql_result_free(a);
+	}
+}
+
 int
 main(void)
 {
@@ -339,6 +387,7 @@ main(void)
 		cmocka_unit_test(can_be_cancelled),
 		cmocka_unit_test(says_where),
 		cmocka_unit_test(fast_and_slow_agree),
+		cmocka_unit_test(steps_agree_with_instants),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
