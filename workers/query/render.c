@@ -8,7 +8,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "common/base/float_short.h"
 #include "common/base/float_text.h"
 #include "common/base/json.h"
 #include "common/histogram/fhist.h"
@@ -92,19 +94,10 @@ float_text(double v, char *out)
 		int64_t i = (int64_t)v;
 
 		if ((double)i == v && (i != 0 || !__builtin_signbit(v))) {
-			char tmp[24];
-			uint64_t u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
-			size_t n = 0, k = 0;
-
-			do {
-				tmp[n++] = (char)('0' + u % 10);
-				u /= 10;
-			} while (u != 0);
 			if (i < 0)
-				out[k++] = '-';
-			while (n > 0)
-				out[k++] = tmp[--n];
-			return k;
+				*out = '-';
+			return (i < 0) + uint_text(i < 0 ? 0 - (uint64_t)i :
+			    (uint64_t)i, out + (i < 0));
 		}
 	}
 	return float_format_json(v, out);
@@ -162,6 +155,7 @@ struct step_texts {
 	int64_t		 start_ms;
 	int64_t		 step_ms;	/* 0: no table */
 	size_t		 n;
+	size_t		 next;		/* likely wanted next */
 	struct step_text {
 		uint8_t	n;
 		char	p[STEP_TEXT_MAX];	/* `[1435781451.781,"` */
@@ -188,9 +182,10 @@ step_texts_init(struct step_texts *st, const struct promql_result *r,
 {
 	int64_t end = INT64_MIN;
 
+	/* an instant is one step */
+	int64_t step_ms = q->step_ms > 0 ? q->step_ms : 1;
+
 	*st = (struct step_texts){ .start_ms = q->start_ms };
-	if (q->step_ms <= 0)
-		return;
 	for (size_t i = 0; i < r->n_series; i++) {
 		const struct promql_series *s = &r->series[i];
 
@@ -199,16 +194,17 @@ step_texts_init(struct step_texts *st, const struct promql_result *r,
 	}
 	if (end < q->start_ms)
 		return;
-	uint64_t n = (uint64_t)(end - q->start_ms) / (uint64_t)q->step_ms + 1;
+	uint64_t n = q->step_ms <= 0 ? 1 :
+	    (uint64_t)(end - q->start_ms) / (uint64_t)step_ms + 1;
 
 	/* the API allows 11,000 steps; no table for anything stranger */
 	if (n > 12000 || (st->steps = calloc(n, sizeof(*st->steps))) == NULL)
 		return;
 	st->n = n;
-	st->step_ms = q->step_ms;
+	st->step_ms = step_ms;
 	for (size_t i = 0; i < n; i++)
 		st->steps[i].n = (uint8_t)time_text(q->start_ms +
-		    (int64_t)i * q->step_ms, st->steps[i].p);
+		    (int64_t)i * step_ms, st->steps[i].p);
 }
 
 static void
@@ -217,31 +213,61 @@ step_texts_clear(struct step_texts *st)
 	free(st->steps);
 }
 
-/* `[t,"v"]`, up to the end */
-static void
-render_sample(struct buf *b, const struct step_texts *st, int64_t t_ms,
-    double v)
+/* The step that t_ms is, or NULL. */
+static const struct step_text *
+step_text_of(struct step_texts *st, int64_t t_ms)
 {
-	char *p = buf_reserve(b, STEP_TEXT_MAX + FLOAT_TEXT_MAX + 4);
-	size_t n;
+	uint64_t since = (uint64_t)t_ms - (uint64_t)st->start_ms, k;
+
+	if (st->step_ms == 0 || t_ms < st->start_ms)
+		return NULL;
+	k = st->next;
+	if (since != k * (uint64_t)st->step_ms) {
+		k = since / (uint64_t)st->step_ms;
+		if (since != k * (uint64_t)st->step_ms)
+			return NULL;
+	}
+	if (k >= st->n)
+		return NULL;
+	st->next = k + 1;
+	return &st->steps[k];
+}
+
+#define SAMPLE_TEXT_MAX	(STEP_TEXT_MAX + FLOAT_TEXT_MAX + 4)
+
+/* `[t,"v"]`; returns its end. SAMPLE_TEXT_MAX bytes at p. */
+static inline char *
+sample_text(char *p, struct step_texts *st, int64_t t_ms, double v)
+{
+	const struct step_text *t = step_text_of(st, t_ms);
+
+	if (t != NULL) {
+		memcpy(p, t->p, STEP_TEXT_MAX);
+		p += t->n;
+	} else
+		p += time_text(t_ms, p);
+	*p++ = '"';
+	p += float_text(v, p);
+	*p++ = '"';
+	*p++ = ']';
+	return p;
+}
+
+/* `[t,"v"]` of n samples, commas between; room is asked for once. */
+static void
+render_samples(struct buf *b, struct step_texts *st, const int64_t *t_ms,
+    const double *v, uint32_t n)
+{
+	char *p = buf_reserve(b, n * (size_t)(SAMPLE_TEXT_MAX + 1)), *from = p;
 
 	if (p == NULL)
 		return;
-	if (st->step_ms > 0 && t_ms >= st->start_ms &&
-	    (t_ms - st->start_ms) % st->step_ms == 0 &&
-	    (uint64_t)(t_ms - st->start_ms) / (uint64_t)st->step_ms < st->n) {
-		const struct step_text *t = &st->steps[
-		    (t_ms - st->start_ms) / st->step_ms];
-
-		memcpy(p, t->p, STEP_TEXT_MAX);
-		n = t->n;
-	} else
-		n = time_text(t_ms, p);
-	p[n++] = '"';
-	n += float_text(v, p + n);
-	p[n++] = '"';
-	p[n++] = ']';
-	b->n += n;
+	for (uint32_t i = 0; i < n; i++) {
+		if (i > 0)
+			*p++ = ',';
+		p = sample_text(p, st, t_ms[i], v[i]);
+	}
+	b->n += (size_t)(p - from);
 }
 
 static void
@@ -270,17 +296,22 @@ render_metric(struct buf *b, const struct promql_result *r,
 	buf_add_byte(b, '}');
 }
 
+/* Samples between two looks at how much has gathered. */
+#define BATCH	64
+
 static bool
 render_series(struct body *body, const struct promql_result *r,
-    const struct promql_series *s, const struct step_texts *st)
+    const struct promql_series *s, struct step_texts *st)
 {
 	struct buf *b = &body->text;
 
 	render_metric(b, r, s);
-	for (uint32_t i = 0; i < s->n_floats; i++) {
+	st->next = 0;
+	for (uint32_t i = 0, n; i < s->n_floats; i += n) {
+		n = s->n_floats - i < BATCH ? s->n_floats - i : BATCH;
 		buf_add_c(b, i == 0 ? ",\"values\":[" : ",");
-		render_sample(b, st, s->ft[i], s->fv[i]);
-		if (i % 1024 == 1023 && !body_step(body))
+		render_samples(b, st, s->ft + i, s->fv + i, n);
+		if (!body_step(body))
 			return false;
 	}
 	if (s->n_floats > 0)
@@ -299,14 +330,15 @@ render_series(struct body *body, const struct promql_result *r,
 
 static bool
 render_vector_sample(struct body *body, const struct promql_result *r,
-    const struct promql_series *s, const struct step_texts *st)
+    const struct promql_series *s, struct step_texts *st)
 {
 	struct buf *b = &body->text;
 
 	render_metric(b, r, s);
 	if (s->n_floats > 0) {
 		buf_add_c(b, ",\"value\":");
-		render_sample(b, st, s->ft[0], s->fv[0]);
+		st->next = 0;
+		render_samples(b, st, s->ft, s->fv, 1);
 	} else if (s->n_hists > 0) {
 		buf_add_c(b, ",\"histogram\":");
 		render_time(b, s->ht[0]);
