@@ -64,7 +64,8 @@ enum peer_cause {
 	PEER_CAUSE_CRASH,	/* signal */
 	PEER_CAUSE_KILLED,	/* SIGKILL from outside, or ours */
 	PEER_CAUSE_LIMIT,	/* a memory or CPU limit */
-	PEER_CAUSE_VIOLATION	/* broke the protocol or its sandbox */
+	PEER_CAUSE_VIOLATION,	/* broke the protocol or its sandbox */
+	PEER_CAUSE_NO_MEMORY	/* its own limit: "needs more memory than …" */
 };
 struct msg_peer_down {
 	uint32_t role;

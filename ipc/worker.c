@@ -53,6 +53,7 @@ struct worker {
 	size_t			 n_peers, cap_peers;
 	struct metrics		*metrics;
 	struct ipc_counters	*counters;
+	struct event		*cause_timer;	/* NULL until it is needed */
 	metrics_slot		*log_lost;
 	int			 log_fd;
 	uint32_t		 generation;
@@ -90,6 +91,12 @@ uint32_t
 worker_n_instances(const struct worker *w)
 {
 	return w->attach.n_instances;
+}
+
+uint64_t
+worker_memory_limit(const struct worker *w)
+{
+	return w->attach.memory_limit_bytes;
 }
 
 uint32_t
@@ -325,12 +332,41 @@ peer_remove(struct worker *w, size_t i, enum peer_cause cause,
 	ipc_channel_free(ch);
 }
 
+/* The supervisor is silent about these: they broke the protocol. */
+static void
+cause_timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	size_t i;
+
+	(void)fd;
+	(void)what;
+	for (i = w->n_peers; i-- > 0;)
+		if (i < w->n_peers && !ipc_channel_is_open(w->peers[i]))
+			peer_remove(w, i, PEER_CAUSE_CRASH, "closed by peer");
+}
+
+static bool
+wait_for_cause(struct worker *w)
+{
+	static const struct timeval grace = { 1, 0 };
+
+	if (!w->role->waits_for_cause)
+		return false;
+	if (w->cause_timer == NULL)
+		w->cause_timer = evtimer_new(w->base, cause_timer_cb, w);
+	return w->cause_timer != NULL &&
+	    event_add(w->cause_timer, &grace) == 0;
+}
+
 static void
 on_peer_closed(void *arg, struct ipc_channel *ch, const char *why)
 {
 	struct worker *w = arg;
 	size_t i;
 
+	if (wait_for_cause(w))
+		return;
 	for (i = 0; i < w->n_peers; i++)
 		if (w->peers[i] == ch) {
 			peer_remove(w, i, PEER_CAUSE_CRASH, why);

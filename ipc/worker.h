@@ -71,6 +71,11 @@ struct worker_role {
 	/* STOP: finish in time, then call worker_stopped(). NULL = at once. */
 	void	(*stop)(void *ctx, uint32_t deadline_ms);
 
+	/*
+	 * A channel that closes is told only when the supervisor has said why
+	 * its process ended, or after a second.
+	 */
+	bool	 waits_for_cause;
 	/* The channel is the frame's; it is freed after peer_down returns. */
 	void	(*peer_up)(void *ctx, struct ipc_channel *ch);
 	/* why in words; cause from the supervisor, or CRASH when only the
@@ -87,6 +92,8 @@ struct metrics *worker_metrics(struct worker *w);
 struct ipc_channel *worker_supervisor(struct worker *w);
 uint32_t worker_instance(const struct worker *w);
 uint32_t worker_n_instances(const struct worker *w);
+/* RLIMIT_DATA, 0 = none. */
+uint64_t worker_memory_limit(const struct worker *w);
 uint32_t worker_generation(const struct worker *w);
 
 /*

@@ -581,6 +581,12 @@ death_cause(struct child *c, int status, uint64_t oom_before)
 		    c->kill_reason);
 		return c->kill_cause;
 	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NO_MEMORY) {
+		snprintf(c->last_cause, sizeof(c->last_cause), "needs more "
+		    "memory than its limit of %llu bytes",
+		    (unsigned long long)c->memory_limit);
+		return PEER_CAUSE_NO_MEMORY;
+	}
 	if (WIFEXITED(status)) {
 		snprintf(c->last_cause, sizeof(c->last_cause), "exit status %d",
 		    WEXITSTATUS(status));
@@ -609,6 +615,7 @@ cause_name(enum peer_cause cause)
 		[PEER_CAUSE_CRASH] = "crash", [PEER_CAUSE_KILLED] = "killed",
 		[PEER_CAUSE_LIMIT] = "limit",
 		[PEER_CAUSE_VIOLATION] = "violation",
+		[PEER_CAUSE_NO_MEMORY] = "limit",
 	};
 
 	return names[cause];

@@ -103,6 +103,13 @@ err_kind_http_status(enum err_kind kind)
 }
 
 void
+fatal_nomem(void)
+{
+	log_error("Fatal error", F_STR("err", "out of memory"));
+	_exit(EXIT_NO_MEMORY);
+}
+
+void
 fatal(const char *fmt, ...)
 {
 	char text[512];

@@ -72,6 +72,13 @@ int	 err_kind_http_status(enum err_kind kind);
 void	 fatal(const char *fmt, ...)
 	    __attribute__((noreturn, format(printf, 1, 2)));
 
+/*
+ * Ends this process because it gets no more memory; the status tells the
+ * supervisor, which knows the limit, and so whoever waited for an answer.
+ */
+#define EXIT_NO_MEMORY	86
+void	 fatal_nomem(void) __attribute__((noreturn));
+
 /* A condition that cannot be: stops tests, goes on safely in release. */
 #ifdef BRAZIER_TESTING
 #define NEVER(x)	((x) ? (fatal("NEVER: %s at %s:%d", #x, __FILE__, \

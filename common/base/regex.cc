@@ -22,6 +22,20 @@ struct regex {
 	    anchor(re2::RE2::UNANCHORED) { }
 };
 
+/*
+ * Matching has no way to fail: RE2 keeps to its own budget, and where the
+ * process has none left it ends, as with the x… allocations.
+ */
+template <typename F> static auto
+or_end(F f) -> decltype(f())
+{
+	try {
+		return f();
+	} catch (const std::bad_alloc &) {
+		fatal_nomem();
+	}
+}
+
 /* RE2's error codes in the words of Go's regexp/syntax. */
 static const char *
 error_words(re2::RE2::ErrorCode code)
@@ -153,8 +167,10 @@ regex_free(struct regex *re)
 bool
 regex_matches(const struct regex *re, struct str text)
 {
-	return re->re.Match(re2::StringPiece(text.p, text.n), 0, text.n,
-	    re->anchor, nullptr, 0);
+	return or_end([&] {
+		return re->re.Match(re2::StringPiece(text.p, text.n), 0,
+		    text.n, re->anchor, nullptr, 0);
+	});
 }
 
 static bool
@@ -220,9 +236,9 @@ expand(const struct regex *re, const re2::StringPiece *groups, int n_groups,
 	}
 }
 
-bool
-regex_expand(const struct regex *re, struct str text, struct str template_,
-    struct buf *out)
+static bool
+match_and_expand(const struct regex *re, struct str text,
+    struct str template_, struct buf *out)
 {
 	re2::StringPiece groups[REGEX_GROUPS];
 	int n = re->n_groups + 1 < REGEX_GROUPS ? re->n_groups + 1 :
@@ -235,8 +251,17 @@ regex_expand(const struct regex *re, struct str text, struct str template_,
 	return true;
 }
 
-void
-regex_replace_all(const struct regex *re, struct str text,
+bool
+regex_expand(const struct regex *re, struct str text, struct str template_,
+    struct buf *out)
+{
+	return or_end([&] {
+		return match_and_expand(re, text, template_, out);
+	});
+}
+
+static void
+match_and_replace(const struct regex *re, struct str text,
     struct str template_, struct buf *out)
 {
 	re2::StringPiece in(text.p, text.n), groups[REGEX_GROUPS];
@@ -263,6 +288,13 @@ regex_replace_all(const struct regex *re, struct str text,
 		pos = to > from ? to : to + 1;
 	}
 	buf_add(out, text.p + last, text.n - last);
+}
+
+void
+regex_replace_all(const struct regex *re, struct str text,
+    struct str template_, struct buf *out)
+{
+	or_end([&] { match_and_replace(re, text, template_, out); });
 }
 
 int

@@ -41,7 +41,7 @@ xcalloc(size_t n, size_t size)
 	void *p = calloc(n == 0 ? 1 : n, size == 0 ? 1 : size);
 
 	if (p == NULL)
-		fatal("out of memory (%zu * %zu bytes)", n, size);
+		fatal_nomem();
 	return p;
 }
 
@@ -49,7 +49,7 @@ void *
 xrealloc(void *p, size_t n)
 {
 	if ((p = realloc(p, n == 0 ? 1 : n)) == NULL)
-		fatal("out of memory (%zu bytes)", n);
+		fatal_nomem();
 	return p;
 }
 
@@ -59,6 +59,6 @@ xstrdup(const char *s)
 	char *p = strdup(s);
 
 	if (p == NULL)
-		fatal("out of memory");
+		fatal_nomem();
 	return p;
 }

@@ -13,7 +13,7 @@
  */
 int	 vec_grow(void *pp, size_t *cap, size_t need, size_t elem_bytes);
 
-/* malloc, calloc and strdup for process bookkeeping: fatal on no memory. */
+/* malloc, calloc and strdup for process bookkeeping: fatal_nomem. */
 void	*xmalloc(size_t n);
 void	*xcalloc(size_t n, size_t size);
 void	*xrealloc(void *p, size_t n);

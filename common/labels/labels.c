@@ -105,7 +105,7 @@ labels_hash(struct labels ls)
 
 	buf_init(&big, 0);
 	if (max > sizeof(small) && (from = buf_reserve(&big, max)) == NULL)
-		fatal("out of memory for a label set of %zu bytes", max);
+		fatal_nomem();
 	for (i = 0, p = from; i < ls.n; i++) {
 		p = put_sized(p, ls.l[i].name);
 		p = put_sized(p, ls.l[i].value);

@@ -88,6 +88,8 @@ replace_init(struct relabel *x)
 	x->replacement = string_arg(x, 2);
 	x->src = string_arg(x, 3);
 	x->re = regex_new(string_arg(x, 4), REGEX_ANCHORED | REGEX_DOTALL, &e);
+	if (x->re == NULL && e.kind == ERR_NOMEM)
+		return q_nomem(x->q);
 	if (x->re == NULL)
 		return q_fail(x->q, "invalid regular expression in "
 		    "label_replace(): %.*s", STR_ARG(string_arg(x, 4)));

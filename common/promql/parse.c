@@ -93,6 +93,7 @@ add_error(struct promql_parser *p, struct promql_pos pos, struct str msg)
 
 		if (v == NULL) {
 			/* There must be an error. */
+			errs->no_memory = true;
 			if (errs->n == 0) {
 				errs->spare.msg = STR_LIT("out of memory");
 				errs->v = &errs->spare;
@@ -143,6 +144,7 @@ void *
 promql_no_memory(struct promql_parser *p)
 {
 	p->stopped = true;
+	p->errs->no_memory = true;
 	add_error(p, (struct promql_pos){ 0, 0 }, STR_LIT("out of memory"));
 	return NULL;
 }
@@ -459,6 +461,8 @@ promql_parse_errors_to_err(const struct promql_parse_errors *errs,
 	if (errs->n == 0)
 		return err_set(err, ERR_BAD_DATA,
 		    "error contains no error message");
+	if (errs->no_memory)
+		return err_set(err, ERR_NOMEM, "out of memory");
 	buf_init(&b, 0);
 	promql_parse_error_format(&errs->v[0], input, &b);
 	err_set(err, ERR_BAD_DATA, "%.*s", STR_ARG(buf_str(&b)));

@@ -55,6 +55,7 @@ struct promql_parse_errors {
 	size_t				 n;
 	size_t				 cap;
 	struct promql_parse_error	 spare;	/* when memory is out */
+	bool				 no_memory; /* not the input's fault */
 };
 
 /*
@@ -86,7 +87,7 @@ void	 promql_parse_error_format(const struct promql_parse_error *e,
 /* "1:5" alone (annotations); "unknown position" without an input. */
 void	 promql_pos_format(struct promql_pos pos, struct str input,
 	    struct buf *out);
-/* The first error, formatted, as ERR_BAD_DATA; -1. */
+/* The first error, formatted, as ERR_BAD_DATA, or ERR_NOMEM; -1. */
 int	 promql_parse_errors_to_err(const struct promql_parse_errors *errs,
 	    struct str input, struct err *err);
 

@@ -28,9 +28,8 @@ kind_shown(enum err_kind kind)
 {
 	switch (kind) {
 	case ERR_LIMIT:
-		return ERR_EXECUTION;
 	case ERR_NOMEM:
-		return ERR_INTERNAL;
+		return ERR_EXECUTION;
 	default:
 		return kind > ERR_NOT_ACCEPTABLE || kind == ERR_NONE ?
 		    ERR_INTERNAL : kind;
@@ -50,6 +49,14 @@ api_answer(const struct api_env *env, const struct api_request *req,
 		rv = err_set(&err, ERR_UNAVAILABLE, "TSDB not ready");
 	else
 		rv = endpoints[req->kind].fn(env, req, a, &err);
+	/* the process's own limit, reached outside of the query's account */
+	if (rv == 0 && buf_failed(&a->body.text) && a->body.raw_bytes == 0) {
+		a->body.lost = false;
+		rv = err_set(&err, ERR_NOMEM, "out of memory");
+	}
+	if (rv == -1 && err.kind == ERR_NOMEM)
+		(void)err_set(&err, ERR_NOMEM, "query needs more memory than "
+		    "its limit of %zu bytes", env->process_limit_bytes);
 	if (rv == -1) {
 		if (a->body.raw_bytes > 0) {
 			a->body.lost = true;

@@ -39,7 +39,8 @@ struct api_env {
 	struct promql_opts	 opts;	/* deadline is set per request */
 	struct promql_parse_opts parse_opts;
 	bool			 per_step_stats;
-	size_t			 memory_limit_bytes;
+	size_t			 memory_limit_bytes;	/* of one query */
+	size_t			 process_limit_bytes;	/* RLIMIT_DATA */
 	struct api_hooks	 hooks;
 };
 

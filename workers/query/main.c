@@ -120,6 +120,7 @@ query_start(void *ctx, struct worker *w, struct err *err)
 	q->env.opts.default_subquery_step_ms = PROMQL_SUBQUERY_STEP_DEFAULT_MS;
 	q->env.memory_limit_bytes = (size_t)worker_flag_int(w,
 	    "brazier.query.limit-bytes");
+	q->env.process_limit_bytes = (size_t)worker_memory_limit(w);
 	set_features(q);
 	q->m_queue = metrics_summary(m, METRIC_ENGINE_DURATION,
 	    "slice=\"queue_time\"");

@@ -155,6 +155,7 @@ static const struct worker_role role = {
 	.commit = web_commit,
 	.abort = web_abort,
 	.stop = web_stop,
+	.waits_for_cause = true,
 	.peer_up = web_peer_up,
 	.peer_down = web_peer_down,
 };

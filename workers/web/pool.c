@@ -239,7 +239,8 @@ job_send(struct job *j, struct pool_worker *w, struct err *err)
 static bool
 worker_is_free(const struct pool_worker *w)
 {
-	return w->ring != NULL && w->job == NULL && ring_is_empty(w->ring);
+	return w->ring != NULL && w->job == NULL &&
+	    ring_is_empty(w->ring) && ipc_channel_is_open(w->ch);
 }
 
 /* A free process for this kind; the reserve only for metadata. */
@@ -548,9 +549,11 @@ pool_worker_down(struct pool *p, struct ipc_channel *ch,
 	*at = w->next;
 	p->n_workers--;
 	if ((j = w->job) != NULL) {
-		(void)snprintf(text, sizeof(text),
-		    "query process ended during the query: %s", why);
-		job_fail(j, 0, cause == PEER_CAUSE_LIMIT ? ERR_EXECUTION :
+		(void)snprintf(text, sizeof(text), "%s%s",
+		    cause == PEER_CAUSE_NO_MEMORY ? "query " :
+		    "query process ended during the query: ", why);
+		job_fail(j, 0, cause == PEER_CAUSE_LIMIT ||
+		    cause == PEER_CAUSE_NO_MEMORY ? ERR_EXECUTION :
 		    ERR_INTERNAL, text);
 		job_end(p, j);
 	}
