@@ -39,8 +39,8 @@ struct source_cursor {
 	bool			 series_only;
 	struct chunk_span	*span;		/* of the current series */
 	size_t			 span_cap;
-	const struct head_interval *deleted;	/* of it, in the arena */
-	uint32_t		 n_deleted;
+	struct source_tombstone	*tombs;		/* of it, copied */
+	uint32_t		 n_tombs, tombs_cap;
 };
 
 static int
@@ -147,6 +147,29 @@ in_file(struct source_cursor *c, uint64_t ref,
 	return 0;
 }
 
+static int
+read_tombstones(struct source_cursor *c, const struct head_series_view *v,
+    struct err *err)
+{
+	const struct head_interval *deleted;
+	uint32_t n;
+
+	c->n_tombs = 0;
+	if (head_reader_deleted(c->s->r, v, &deleted, &n, err) == -1)
+		return -1;
+	if (n > c->tombs_cap) {
+		c->tombs = arena_array(c->s->a, n, sizeof(*c->tombs));
+		if (c->tombs == NULL)
+			return no_memory(err);
+		c->tombs_cap = n;
+	}
+	for (; c->n_tombs < n; c->n_tombs++)
+		c->tombs[c->n_tombs] = (struct source_tombstone){
+		    .mint_ms = deleted[c->n_tombs].mint_ms,
+		    .maxt_ms = deleted[c->n_tombs].maxt_ms };
+	return 0;
+}
+
 /*
  * Whether a deleted range covers the chunk whole. The last one may grow, so
  * that it has no end, as the reference sees it.
@@ -155,9 +178,9 @@ static bool
 is_deleted(const struct source_cursor *c, const struct head_chunk_view *v,
     bool last)
 {
-	for (uint32_t i = 0; !last && i < c->n_deleted; i++) {
-		if (c->deleted[i].mint_ms <= v->mint_ms &&
-		    v->maxt_ms <= c->deleted[i].maxt_ms)
+	for (uint32_t i = 0; !last && i < c->n_tombs; i++) {
+		if (c->tombs[i].mint_ms <= v->mint_ms &&
+		    v->maxt_ms <= c->tombs[i].maxt_ms)
 			return true;
 	}
 	return false;
@@ -218,8 +241,7 @@ head_next(struct source_cursor *c, struct source_series *out,
 			return -1;
 		if (got == 0)
 			continue;
-		if (head_reader_deleted(c->s->r, &v, &c->deleted,
-		    &c->n_deleted, err) == -1)
+		if (read_tombstones(c, &v, err) == -1)
 			return -1;
 		n = spans(c, v.ref, &c->cap[i], err);
 		if (n == -1)
@@ -233,9 +255,8 @@ head_next(struct source_cursor *c, struct source_series *out,
 			.n_labels = v.n_labels,
 			.n_spans = c->series_only ? 0 : (uint32_t)n,
 			.spans = c->span,
-			.tombstones =
-			    (const struct source_tombstone *)c->deleted,
-			.n_tombstones = c->series_only ? 0 : c->n_deleted,
+			.tombstones = c->tombs,
+			.n_tombstones = c->series_only ? 0 : c->n_tombs,
 		};
 		return 1;
 	}
