@@ -103,7 +103,7 @@ enum ipc_ctl { IPC_CTL_NONE, IPC_CTL_READ, IPC_CTL_ADMIN };
 	X( 51, HEAD_MAP,	R_STORAGE,     R_READER,	 msg_head_map,	     EXACT,    1,   1, LIVE,    2, NONE,  "the head, read-only") \
 	X( 52, CHUNKS_FILE_ADD,	R_STORAGE,     R_READER,	 msg_chunks_file,    EXACT,    1,   1, LIVE, 1024, NONE,  "a file of full head chunks, new or longer") \
 	X( 53, CHUNKS_FILE_DROP, R_STORAGE,    R_READER,	 msg_chunks_file,    EXACT,    0,   0, LIVE, 1024, NONE,  "no chunk refers to it any more") \
-	X( 54, BLOCK_ADD,	R_STORAGE,     R_READER,	 msg_block,	     AT_LEAST, 2, 250, LIVE, 1024, NONE,  "a block to read") \
+	X( 54, BLOCK_ADD,	R_STORAGE,     R_READER,	 msg_block,	     AT_LEAST, 1, 250, LIVE, 1024, NONE,  "a block to read") \
 	X( 55, BLOCK_DROP,	R_STORAGE,     R_READER,	 msg_block,	     AT_LEAST, 0,   0, LIVE, 1024, NONE,  "that block is gone") \
 	X( 60, QUERY_RING,	R_READER,      R_ASKER,		 msg_query_ring,     EXACT,    2,   2, LIVE,    1, NONE,  "my reply ring and control page") \
 	X( 61, QUERY,		R_ASKER,       R_READER,	 msg_query,	     AT_LEAST, 0,   1, LIVE,    2, NONE,  "one request") \

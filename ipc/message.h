@@ -263,8 +263,9 @@ struct msg_chunks_file {
 MSG_CHECK(msg_chunks_file, 16);
 
 /*
- * BLOCK_ADD + str ulid, fds: index, tombstones (or an empty memfd), then the
- * chunk segments in order. BLOCK_DROP + str ulid.
+ * BLOCK_ADD + str ulid, fds: index, tombstones (if there are any: one more
+ * than n_segments + 1), then the chunk segments in order. BLOCK_DROP + str
+ * ulid.
  */
 struct msg_block {
 	int64_t	 mint_ms, maxt_ms;

@@ -133,13 +133,16 @@ query_on_block_add(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 	struct wire_reader r;
 	struct block_fds bf;
 	struct str ulid;
+	bool with_tombstones;
 	size_t n, i;
 	int *fds;
 
 	wire_reader_init(&r, k + 1, m->n - sizeof(*k));
 	ulid = wire_get_str(&r);
-	n = (size_t)k->n_segments + 2;
-	if (!wire_end(&r) || n != m->n_fds) {
+	n = m->n_fds;
+	with_tombstones = n == (size_t)k->n_segments + 2;
+	if (!wire_end(&r) || (!with_tombstones &&
+	    n != (size_t)k->n_segments + 1)) {
 		ipc_violation(ch, m, "a block of another shape");
 		return;
 	}
@@ -151,8 +154,10 @@ query_on_block_add(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 		return;
 	}
 	take_fds(m, fds, n);
-	bf = (struct block_fds){ .index = fds[0], .tombstones = fds[1],
-	    .segments = fds + 2, .n_segments = n - 2 };
+	bf = (struct block_fds){ .index = fds[0],
+	    .tombstones = with_tombstones ? fds[1] : -1,
+	    .segments = fds + n - k->n_segments,
+	    .n_segments = k->n_segments };
 	b = block_reader_open(ulid, k->mint_ms, k->maxt_ms, &bf, &err);
 	if (b == NULL || add_block(&q->blocks, b) == -1) {
 		log_error("A block is not served", F_ERR(&err));

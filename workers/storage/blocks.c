@@ -9,9 +9,8 @@
 
 #include "workers/storage/storage.h"
 
-#include <sys/mman.h>
-
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/base/wire.h"
@@ -70,20 +69,15 @@ send_block(struct storage *s, struct ipc_channel *ch,
 	    .maxt_ms = b->maxt_ms };
 	int fds[BLOCK_FILES_MAX], rc;
 	struct buf text;
-	size_t n, i;
+	size_t n;
 
 	if (block_note_open(s->data_fd, b, fds, BLOCK_FILES_MAX, &n,
 	    err) == -1)
 		return -1;
-	if (fds[1] == -1)
-		fds[1] = memfd_create("no-tombstones", MFD_CLOEXEC);
-	if (fds[1] == -1) {
-		for (i = 0; i < n; i++)
-			if (fds[i] != -1)
-				(void)close(fds[i]);
-		return err_set_os(err, "memfd");
-	}
 	m.n_segments = (uint32_t)n - 2;
+	/* without tombstones there is no descriptor for them */
+	if (fds[1] == -1)
+		memmove(fds + 1, fds + 2, (--n - 1) * sizeof(*fds));
 	buf_init(&text, 0);
 	buf_add(&text, &m, sizeof(m));
 	wire_put_str(&text, str_c(b->ulid.s));
