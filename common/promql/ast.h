@@ -155,7 +155,9 @@ struct promql_expr {
 	enum promql_node_type	type;
 	struct promql_pos	pos;
 	uint32_t		height;	/* of the tree below; 1 for a leaf */
-	void			*plan;	/* the engine's own; NULL from the parser */
+	/* the engine's own; NULL from the parser */
+	void			*plan;
+	void			*share;
 	union {
 		struct {
 			double	val;

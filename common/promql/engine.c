@@ -13,6 +13,7 @@
 #include "common/promql/collect.h"
 #include "common/promql/eval.h"
 #include "common/promql/parse.h"
+#include "common/promql/share.h"
 
 const char *
 promql_result_type_name(enum promql_result_type t)
@@ -242,6 +243,7 @@ run(struct query *q, struct promql_expr *e, const struct promql_opts *o,
 			return -1;
 		r->syms = q->syms;
 		rc = evaluate(q, e, &ev, step_ms == 0, r);
+		share_clear(q);
 		if (rc == -1 && q->retry)
 			symtab_clear(q->syms);
 	} while (rc == -1 && q->retry && q->err->kind == ERR_NONE);

@@ -11,6 +11,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/promql/share.h"
+
 struct plan {
 	struct query	*q;
 	struct arena	*a;
@@ -474,5 +476,5 @@ plan_query(struct query *q, struct promql_expr **e, struct arena *a,
 		wrap(&p, e);
 	if (p.rc == 0)
 		plan_ranges(&p, *e, path);
-	return p.rc;
+	return p.rc == 0 ? share_plan(q, *e, a) : -1;
 }

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/promql/share.h"
+
 /* --- failing and accounts --- */
 
 int
@@ -535,6 +537,15 @@ counted_sink(void *ctx, struct pseries *s)
 
 int
 eval_push(struct evaluator *ev, struct promql_expr *e, series_sink sink,
+    void *ctx)
+{
+	if (e->share != NULL && ev->n_steps != 0)
+		return share_push(ev, e, sink, ctx);
+	return eval_unshared(ev, e, sink, ctx);
+}
+
+int
+eval_unshared(struct evaluator *ev, struct promql_expr *e, series_sink sink,
     void *ctx)
 {
 	struct query *q = ev->q;

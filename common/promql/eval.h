@@ -64,6 +64,7 @@ struct query {
 	int64_t			 stats_step_ms;
 	uint32_t		 stats_n_steps;
 	uint32_t		 tick;
+	struct share		*shares;	/* share.h */
 	struct lnames		 reserved;	/* __name__, __type__, __unit__ */
 	struct lnames		 name_only;	/* __name__ */
 };
@@ -214,6 +215,9 @@ int	 matrix_merge_same(struct matrix *m);
 
 int	 eval_push(struct evaluator *ev, struct promql_expr *e,
 	    series_sink sink, void *ctx);
+/* The same, whether or not the query has e elsewhere too (share.h). */
+int	 eval_unshared(struct evaluator *ev, struct promql_expr *e,
+	    series_sink sink, void *ctx);
 int	 eval_matrix(struct evaluator *ev, struct promql_expr *e,
 	    struct matrix *out);
 /* n_steps doubles into out. */
@@ -261,6 +265,14 @@ int	 eval_range_call(struct evaluator *ev, struct promql_expr *call,
 /* The steps that a subquery is evaluated at. */
 int	 subquery_evaluator(const struct evaluator *ev,
 	    const struct promql_expr *e, struct evaluator *out);
+
+/*
+ * An aggregation that folds: series go into aggr_sink, the result comes out
+ * of aggr_push. ev must outlive it.
+ */
+struct aggr *aggr_new(struct evaluator *ev, struct promql_expr *e);
+int	 aggr_sink(void *aggr, struct pseries *s);
+void	 aggr_free(struct aggr *x);	/* NULL is fine */
 
 /* eval_aggr.c, eval_aggr_k.c, eval_count_values.c */
 int	 eval_aggregate(struct evaluator *ev, struct promql_expr *e,

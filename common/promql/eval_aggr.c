@@ -20,6 +20,7 @@
 #include "common/promql/aggr_fold.h"
 #include "common/promql/grouping.h"
 #include "common/promql/range.h"
+#include "common/promql/share.h"
 
 /* What a group has seen at a step. */
 enum {
@@ -442,7 +443,7 @@ is_run(const struct pseries *s, uint32_t n_steps, uint32_t *from)
 	    memchr(p, K_NONE, s->n_floats) == NULL;
 }
 
-static int
+int
 aggr_sink(void *ctx, struct pseries *s)
 {
 	struct aggr *x = ctx;
@@ -569,19 +570,55 @@ note_quantiles(struct aggr *x, const double *param)
 		    min, 0);
 }
 
+struct aggr *
+aggr_new(struct evaluator *ev, struct promql_expr *e)
+{
+	struct aggr *x = calloc(1, sizeof(*x));
+
+	if (x == NULL) {
+		(void)q_nomem(ev->q);
+		return NULL;
+	}
+	*x = (struct aggr){ .ev = ev, .q = ev->q, .e = e, .op = e->agg.op,
+	    .has_dense = has_dense_fold(e->agg.op) };
+	matrix_init(&x->out, ev->q, ev->n_steps);
+	if (grouping_init(&x->grouping, ev->q, e, NULL) == -1) {
+		aggr_free(x);
+		return NULL;
+	}
+	return x;
+}
+
+void
+aggr_free(struct aggr *x)
+{
+	if (x == NULL)
+		return;
+	for (size_t k = 0; k < x->n; k++)
+		for (uint32_t i = 0; x->groups[k].values != NULL &&
+		    i < x->ev->n_steps; i++)
+			free(x->groups[k].values[i].v);
+	if (x->value_bytes != 0)
+		arena_release(x->q->mem, x->value_bytes);
+	free(x->groups);
+	grouping_clear(&x->grouping);
+	matrix_clear(&x->out);
+	free(x);
+}
+
 int
 eval_aggregate(struct evaluator *ev, struct promql_expr *e, series_sink sink,
     void *ctx)
 {
-	struct aggr x = { .ev = ev, .q = ev->q, .e = e, .op = e->agg.op };
+	struct aggr *x = share_take(ev, e);
+	bool fed = x != NULL;
 	double *param = NULL;
 	int rc = -1;
 
-	matrix_init(&x.out, ev->q, ev->n_steps);
-	x.has_dense = has_dense_fold(x.op);
-	if (grouping_init(&x.grouping, ev->q, e, NULL) == -1)
-		goto out;
-	if (x.op == PROMQL_AGG_QUANTILE) {
+	if (!fed && (ev->q->err->kind != ERR_NONE ||
+	    (x = aggr_new(ev, e)) == NULL))
+		return -1;
+	if (x->op == PROMQL_AGG_QUANTILE) {
 		param = malloc(ev->n_steps * sizeof(*param));
 		if (param == NULL) {
 			(void)q_nomem(ev->q);
@@ -590,21 +627,13 @@ eval_aggregate(struct evaluator *ev, struct promql_expr *e, series_sink sink,
 		if (eval_scalar(ev, e->agg.param, param) == -1)
 			goto out;
 	}
-	rc = eval_push(ev, e->agg.expr, aggr_sink, &x);
+	rc = fed ? 0 : eval_push(ev, e->agg.expr, aggr_sink, x);
 	if (rc == 0 && param != NULL)
-		note_quantiles(&x, param);
+		note_quantiles(x, param);
 	if (rc == 0)
-		rc = push_groups(&x, param, sink, ctx);
+		rc = push_groups(x, param, sink, ctx);
 out:
-	for (size_t k = 0; k < x.n; k++)
-		for (uint32_t i = 0; x.groups[k].values != NULL &&
-		    i < ev->n_steps; i++)
-			free(x.groups[k].values[i].v);
-	if (x.value_bytes != 0)
-		arena_release(ev->q->mem, x.value_bytes);
 	free(param);
-	free(x.groups);
-	grouping_clear(&x.grouping);
-	matrix_clear(&x.out);
+	aggr_free(x);
 	return rc;
 }

@@ -376,6 +376,175 @@ steps_agree_with_instants(void **state)
 	}
 }
 
+static const struct source_ops *plain_ops;
+static int n_selects;
+
+static int
+counting_select(struct source *s, const struct matcher *const *m, size_t n,
+    const struct source_hints *h, struct source_cursor **out, struct err *err)
+{
+	n_selects++;
+	return plain_ops->select(s, m, n, h, out, err);
+}
+
+static void
+expect_same(const struct promql_result *a, const struct promql_result *b)
+{
+	assert_int_equal(a->n_series, b->n_series);
+	assert_int_equal(a->n_warnings, b->n_warnings);
+	assert_int_equal(a->n_infos, b->n_infos);
+	assert_int_equal(a->stats.total_samples, b->stats.total_samples);
+	assert_int_equal(a->stats.samples_read, b->stats.samples_read);
+	for (size_t i = 0; i < a->n_series; i++) {
+		const struct promql_series *x = &a->series[i];
+		const struct promql_series *y = &b->series[i];
+
+		assert_int_equal(x->n_floats, y->n_floats);
+		assert_int_equal(x->n_labels, y->n_labels);
+		if (x->n_floats == 0)
+			continue;
+		assert_memory_equal(x->ft, y->ft, x->n_floats * 8);
+		assert_memory_equal(x->fv, y->fv, x->n_floats * 8);
+	}
+}
+
+/* Statistics by step want each occurrence evaluated on its own. */
+static void
+what_is_said_twice_is_read_once(void **state)
+{
+	static const struct { const char *text; int shared, alone; } all[] = {
+		{ "sum(rate(a_total[5m])) / count(rate(a_total[5m]))", 1, 2 },
+		{ "a_total - on(job) group_left() avg by (job) (a_total)", 1,
+		  2 },
+		{ "sum(a_total) / (sum(a_total) + sum(b_total))", 2, 3 },
+		{ "max((a_total)) - min(a_total) > avg(a_total)", 1, 3 },
+		{ "sum(a_total) / sum(a_total offset 5m)", 2, 2 },
+		{ "max_over_time(sum(a_total)[10m:1m]) / "
+		  "count(max_over_time(sum(a_total)[10m:1m]))", 1, 2 },
+		{ "sum(a_total) unless sum(a_total) > 100", 1, 2 },
+		{ "sum(a_total @ 600) + count(a_total @ 600) + sum(a_total)",
+		  2, 3 },
+		/* each names its own place */
+		{ "sum(rate(early[5m])) + count(rate(early[5m]))", 2, 2 },
+		{ "topk(1, a_total) + topk(1, a_total)", 1, 2 },
+		{ "avg(rnd_total) + sum by (job) (rnd_total) * 0 > "
+		  "max(rnd_total)", 1, 3 },
+	};
+	struct source *src = source_memory_source(store);
+	struct source_ops ops = *src->ops;
+	struct promql_opts o = { .per_step_stats = true };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	plain_ops = src->ops;
+	ops.select = counting_select;
+	src->ops = &ops;
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		n_selects = 0;
+		struct promql_result *a = query(all[i].text, 0, 3600000,
+		    60000, NULL, &e);
+		assert_non_null(a);
+		assert_int_equal(n_selects, all[i].shared);
+		promql_result_detach(a);
+		n_selects = 0;
+		struct promql_result *b = query(all[i].text, 0, 3600000,
+		    60000, &o, &e);
+		assert_non_null(b);
+		assert_int_equal(n_selects, all[i].alone);
+		expect_same(a, b);
+		promql_result_free(a);
+		promql_result_free(b);
+	}
+	src->ops = plain_ops;
+}
+
+/* An aggregation holds its groups, whatever goes into them. */
+static void
+memory_goes_with_groups(void **state)
+{
+	struct source_memory *old = store;
+	struct err e = ERR_INIT;
+	size_t peak[2];
+
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		int n = k == 0 ? 50 : 5000;
+
+		store = source_memory_new();
+		for (int i = 0; i < n * 4; i++) {
+			char job[16];
+
+			snprintf(job, sizeof(job), "j-%d", i / 4);
+			add("many_total", job, i % 4 * 60000, i);
+		}
+		struct promql_result *r = query("sum(rate(many_total[5m])) / "
+		    "count(rate(many_total[5m]))", 0, 6000000, 1000, NULL,
+		    &e);
+		assert_non_null(r);
+		peak[k] = r->stats.peak_bytes;
+		promql_result_free(r);
+		source_memory_free(store);
+	}
+	store = old;
+	/* what a series costs is its place in the selection */
+	assert_true(peak[1] < peak[0] + 5000 * 100);
+	assert_true(peak[1] < 4000000);
+}
+
+static uint64_t n_looks;
+
+static bool
+count_looks(struct source *s)
+{
+	(void)s;
+	n_looks++;
+	return false;
+}
+
+/*
+ * Between two looks at whether the query should stop lies bounded work, in
+ * one long series as in many short ones, in functions and in operators.
+ */
+static void
+looks_up_often_enough(void **state)
+{
+	static const char *const texts[] = { "quantile_over_time(0.5, "
+	    "long[10h])", "stddev_over_time(long[10h])",
+	    "mad_over_time(long[1h])", "max_over_time(long[10h])",
+	    "rate(long[1h])", "deriv(long[10h])",
+	    "sum_over_time((long)[10h:1s])" };
+	struct source_memory *old = store;
+	struct promql_opts o = { .max_samples = 1000000000,
+	    .features = PROMQL_EXPERIMENTAL_FUNCTIONS };
+	struct source_ops ops;
+	struct source *src;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	store = source_memory_new();
+	for (int i = 0; i < 200000; i++)
+		add("long", "x", i * 1000, (double)(i * 7919 % 10007) / 3);
+	(void)source_memory_freeze(store);
+	src = source_memory_source(store);
+	ops = *src->ops;
+	ops.cancelled = count_looks;
+	src->ops = &ops;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		n_looks = 0;
+		struct promql_result *r = query(texts[i], 100000000,
+		    104000000, 100000, &o, &e);
+		assert_non_null(r);
+		/* the slow ones touch all samples of each window */
+		uint64_t work = strstr(texts[i], "rate") != NULL ||
+		    strstr(texts[i], "max") != NULL ? r->stats.samples_read :
+		    r->stats.total_samples;
+		assert_true(n_looks >= work / 131072);
+		promql_result_free(r);
+	}
+	source_memory_free(store);
+	store = old;
+}
+
 int
 main(void)
 {
@@ -388,6 +557,9 @@ main(void)
 		cmocka_unit_test(says_where),
 		cmocka_unit_test(fast_and_slow_agree),
 		cmocka_unit_test(steps_agree_with_instants),
+		cmocka_unit_test(what_is_said_twice_is_read_once),
+		cmocka_unit_test(memory_goes_with_groups),
+		cmocka_unit_test(looks_up_often_enough),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
