@@ -146,6 +146,7 @@ struct pbuf {
 	struct arena	hmem;		/* histograms; reset for each series */
 	struct query	*q;
 	size_t		accounted;
+	size_t		h_accounted;	/* of hmem */
 	uint32_t	n_steps;
 };
 
@@ -155,6 +156,8 @@ void	 pbuf_clear(struct pbuf *b);
 void	 pbuf_reset(struct pbuf *b);
 /* Room for histograms at each step. */
 int	 pbuf_need_h(struct pbuf *b);
+/* Tells the query's account what the histograms take by now. */
+int	 pbuf_account(struct pbuf *b);
 
 static inline void
 pbuf_float(struct pbuf *b, uint32_t step, double v)
@@ -168,7 +171,8 @@ pbuf_float(struct pbuf *b, uint32_t step, double v)
 static inline int
 pbuf_hist(struct pbuf *b, uint32_t step, const struct fhist *h)
 {
-	if (b->s.h == NULL && pbuf_need_h(b) == -1)
+	if ((b->s.h == NULL && pbuf_need_h(b) == -1) ||
+	    (b->hmem.used_bytes > b->h_accounted && pbuf_account(b) == -1))
 		return -1;
 	b->s.h[step] = h;
 	b->s.kind[step] = K_HIST;

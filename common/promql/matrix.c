@@ -41,9 +41,9 @@ pbuf_init(struct pbuf *b, struct query *q, uint32_t n_steps)
 void
 pbuf_clear(struct pbuf *b)
 {
-	if (b->accounted != 0)
-		arena_release(b->q->mem, b->accounted);
-	b->accounted = 0;
+	if (b->accounted + b->h_accounted != 0)
+		arena_release(b->q->mem, b->accounted + b->h_accounted);
+	b->accounted = b->h_accounted = 0;
 	arena_clear(&b->mem);
 	arena_clear(&b->hmem);
 }
@@ -56,6 +56,19 @@ pbuf_reset(struct pbuf *b)
 	b->s.drop_name = false;
 	if (b->s.h != NULL)
 		arena_reset(&b->hmem);
+}
+
+int
+pbuf_account(struct pbuf *b)
+{
+	size_t used = b->hmem.used_bytes;
+
+	if (used > b->h_accounted) {
+		if (!arena_account(b->q->mem, used - b->h_accounted))
+			return q_nomem(b->q);
+		b->h_accounted = used;
+	}
+	return 0;
 }
 
 int

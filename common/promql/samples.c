@@ -26,9 +26,26 @@ samples_init(struct samples *s, struct query *q)
 	arena_init(&s->hmem, 0);
 }
 
+/* Tells the byte account what the arrays and histograms take by now. */
+static int
+account(struct samples *s)
+{
+	size_t bytes = (s->cap + s->vcap + s->stcap + s->htcap + s->hcap +
+	    s->hstcap) * 8 + s->hmem.used_bytes;
+
+	if (bytes <= s->accounted)
+		return 0;
+	if (!arena_account(s->q->mem, bytes - s->accounted))
+		return q_nomem(s->q);
+	s->accounted = bytes;
+	return 0;
+}
+
 void
 samples_clear(struct samples *s)
 {
+	if (s->accounted != 0)
+		arena_release(s->q->mem, s->accounted);
 	free(s->t);
 	free(s->v);
 	free(s->st);
@@ -57,7 +74,7 @@ need(struct samples *s, size_t n)
 	    (s->want_st &&
 	    vec_grow(&s->st, &s->stcap, n, sizeof(*s->st)) == -1))
 		return q_nomem(s->q);
-	return 0;
+	return account(s);
 }
 
 static int
@@ -178,7 +195,7 @@ read_hists(struct samples *s, const struct source_series *series,
 	if (rc == -1)
 		return corrupt(s, series);
 	s->nh += n;
-	return 0;
+	return account(s);
 }
 
 /* --- overlapping chunks --- */
@@ -433,10 +450,15 @@ samples_has_stale(const struct samples *s)
 	return s->nh != 0 || any_stale(s->v, s->n);
 }
 
+/* Samples decoded between two checks for cancellation. */
+#define CHECK_SAMPLES	65536
+
 int
 samples_read(struct samples *s, const struct source_series *series,
     int64_t mint_ms, int64_t maxt_ms, bool drop_stale)
 {
+	uint64_t work = 0;
+
 	samples_reset(s);
 	for (uint32_t i = 0; i < series->n_spans; i++) {
 		const struct chunk_span *c = &series->spans[i];
@@ -468,6 +490,13 @@ samples_read(struct samples *s, const struct source_series *series,
 			return -1;
 		if (series->n_tombstones != 0)
 			cut_deleted(s, series, c->origin, n, nh);
+		/* one long series must not keep a cancelled query going */
+		work += c->n_samples;
+		if (work > CHECK_SAMPLES) {
+			work = 0;
+			if (q_check(s->q) == -1)
+				return -1;
+		}
 	}
 	if (series->overlapping && sort_samples(s) == -1)
 		return -1;

@@ -29,6 +29,7 @@ struct samples {
 	size_t		  htcap, hcap, hstcap;
 	struct arena	  hmem;
 	struct query	 *q;
+	size_t		  accounted;	/* bytes */
 	bool		  want_st;	/* fill st and hst */
 	bool		  stats_only;	/* histograms without buckets */
 };
