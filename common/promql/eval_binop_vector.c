@@ -12,6 +12,12 @@
  *   equal result labels across groups       same labelset
  *
  * so every result remembers, step by step, which group made it.
+ *
+ * None of it can happen when the one side has a series a group and no two
+ * results have the same labels. Then, and that is known as it goes, only the
+ * one side is kept: series of the many side are met as they come, and
+ * forgotten. The first sign of anything else ends it, and the query runs
+ * again, collecting.
  */
 
 #include "common/promql/binop.h"
@@ -55,6 +61,9 @@ struct vbinop {
 	struct result		*results;
 	size_t			 results_cap;
 	uint32_t		*many_at;	/* samples of a side, by step */
+	struct pbuf		 buf;		/* streaming: a result */
+	series_sink		 sink;
+	void			*ctx;
 	bool			 swapped;
 	bool			 fill_one, fill_many;
 	double			 one_value, many_value;
@@ -471,6 +480,186 @@ clear(struct vbinop *x)
 	free(x->many_at);
 }
 
+/* --- one side kept, the other streamed --- */
+
+/* Again, with both sides in sight. */
+static int
+give_up(struct vbinop *x)
+{
+	x->q->retry = true;
+	return -1;
+}
+
+static int
+find_single_partners(struct vbinop *x)
+{
+	size_t n = x->one->n;
+
+	x->partners = calloc(n + 1, sizeof(*x->partners));
+	if (x->partners == NULL)
+		return q_nomem(x->q);
+	for (size_t i = 0; i < n; i++) {
+		int64_t k = signature_of(&x->sig, x->one->s[i].ls);
+
+		if (k == -1)
+			return -1;
+		/* one group a series: groups come in the order of series */
+		if ((size_t)k != i)
+			return give_up(x);
+		x->partners[i].series = (uint32_t)i;
+	}
+	return 0;
+}
+
+/* Floats on both sides: no kinds to look at, but where there are two. */
+static bool
+combine_floats(struct vbinop *x, const struct pseries *l,
+    const struct pseries *r)
+{
+	struct pseries *out = &x->buf.s;
+	uint32_t n = x->ev->n_steps, found = 0;
+
+	if (l->n_hists + r->n_hists != 0)
+		return false;
+	switch (x->e->binary.op) {
+	case PROMQL_OP_ADD:
+		for (uint32_t i = 0; i < n; i++)
+			out->v[i] = l->v[i] + r->v[i];
+		break;
+	case PROMQL_OP_SUB:
+		for (uint32_t i = 0; i < n; i++)
+			out->v[i] = l->v[i] - r->v[i];
+		break;
+	case PROMQL_OP_MUL:
+		for (uint32_t i = 0; i < n; i++)
+			out->v[i] = l->v[i] * r->v[i];
+		break;
+	case PROMQL_OP_DIV:
+		for (uint32_t i = 0; i < n; i++)
+			out->v[i] = l->v[i] / r->v[i];
+		break;
+	default:
+		return false;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		out->kind[i] = l->kind[i] & r->kind[i];
+		found += out->kind[i];
+	}
+	out->n_floats = found;
+	return true;
+}
+
+static int
+combine_steps(struct vbinop *x, const struct pseries *l,
+    const struct pseries *r)
+{
+	bool as_bool = x->e->binary.return_bool;
+	struct pbuf *b = &x->buf;
+
+	if (combine_floats(x, l, r))
+		return 0;
+	for (uint32_t i = 0; i < x->ev->n_steps; i++) {
+		struct elem res;
+
+		if (l->kind[i] == K_NONE || r->kind[i] == K_NONE)
+			continue;
+		int rc = elem_binop(x->q, &b->hmem, x->e->binary.op,
+		    elem_of(l, i), elem_of(r, i), x->e->pos.start, &res);
+		if (rc == -1)
+			return -1;
+		if (rc == ELEM_VOID || (rc == ELEM_DROP && !as_bool))
+			continue;
+		if (as_bool)
+			pbuf_float(b, i, rc == ELEM_KEEP);
+		else if (res.h == NULL)
+			pbuf_float(b, i, res.v);
+		else if (pbuf_hist(b, i, res.h) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+many_sink(void *ctx, struct pseries *s)
+{
+	struct vbinop *x = ctx;
+	int64_t k = signature_known(&x->sig, s->ls);
+	struct lset ls;
+	bool is_new;
+
+	if (k < 0)
+		return k == -1 ? -1 : 0;
+	struct partner *p = &x->partners[k];
+	const struct pseries *one = &x->one->s[p->series];
+	if (x->m->card == PROMQL_ONE_TO_ONE && p->n_many++ > 0)
+		return give_up(x);
+	if (result_labels(x, s->ls, one->ls, &ls) == -1)
+		return -1;
+	if (lset_index_add(&x->out_index, ls, &is_new) == -1)
+		return q_nomem(x->q);
+	if (!is_new)
+		return give_up(x);
+	pbuf_reset(&x->buf);
+	if (combine_steps(x, x->swapped ? one : s, x->swapped ? s : one) == -1)
+		return -1;
+	if (x->buf.s.n_floats + x->buf.s.n_hists == 0)
+		return 0;
+	x->buf.s.ls = ls;
+	x->buf.s.drop_name = x->e->binary.return_bool;
+	return x->sink(x->ctx, &x->buf.s);
+}
+
+static int
+nowhere_sink(void *ctx, struct pseries *s)
+{
+	(void)ctx;
+	(void)s;
+	return 0;
+}
+
+/* The left side's failure is named first, as it is evaluated first. */
+static int
+one_side_failed(struct vbinop *x, struct promql_expr *many)
+{
+	struct query *q = x->q;
+	struct err first = *q->err;
+
+	if (x->swapped || q->retry || first.kind != ERR_EXECUTION)
+		return -1;
+	q->err->kind = ERR_NONE;
+	if (eval_push(x->ev, many, nowhere_sink, NULL) == 0)
+		*q->err = first;
+	return -1;
+}
+
+/* In a - avg(a) the left side comes first: it feeds the right one. */
+static bool
+can_stream(const struct vbinop *x)
+{
+	struct promql_expr *many = promql_expr_unwrap(x->swapped ?
+	    x->e->binary.rhs : x->e->binary.lhs);
+
+	return !x->q->collect && !x->fill_one && !x->fill_many &&
+	    (many->share == NULL || many->type == PROMQL_AGGREGATE);
+}
+
+static int
+stream(struct vbinop *x, series_sink sink, void *ctx)
+{
+	struct promql_expr *l = x->e->binary.lhs, *r = x->e->binary.rhs;
+
+	x->sink = sink;
+	x->ctx = ctx;
+	if (eval_matrix(x->ev, x->swapped ? l : r, x->one) == -1)
+		return one_side_failed(x, l);
+	if (find_single_partners(x) == -1 ||
+	    pbuf_init(&x->buf, x->q, x->ev->n_steps) == -1)
+		return -1;
+	int rc = eval_push(x->ev, x->swapped ? r : l, many_sink, x);
+	pbuf_clear(&x->buf);
+	return rc;
+}
+
 int
 eval_binop_vectors(struct evaluator *ev, struct promql_expr *e,
     series_sink sink, void *ctx)
@@ -496,6 +685,10 @@ eval_binop_vectors(struct evaluator *ev, struct promql_expr *e,
 	    lnames_init(&x.include, ev->q->mem, ev->q->syms,
 	    x.m->include.v, x.m->include.n) == -1) {
 		(void)q_nomem(ev->q);
+		goto out;
+	}
+	if (can_stream(&x)) {
+		rc = stream(&x, sink, ctx);
 		goto out;
 	}
 	if (eval_matrix(ev, e->binary.lhs, &x.sides[0]) == -1 ||

@@ -35,12 +35,11 @@ signature_clear(struct signature *s)
 	lset_index_clear(&s->groups);
 }
 
-int64_t
-signature_of(struct signature *s, struct lset ls)
+/* The labels of ls that count, in scratch. */
+static int
+key_of(struct signature *s, struct lset ls, struct lset *key)
 {
-	struct lset key = LSET_EMPTY;
-	bool is_new;
-
+	*key = LSET_EMPTY;
 	if (ls.n > s->scratch_cap) {
 		struct label_sym *p = realloc(s->scratch,
 		    2 * ls.n * sizeof(*p));
@@ -52,8 +51,30 @@ signature_of(struct signature *s, struct lset ls)
 	}
 	for (uint32_t i = 0; i < ls.n; i++)
 		if ((lnames_slot(&s->names, ls.l[i].name) >= 0) == s->on)
-			s->scratch[key.n++] = ls.l[i];
-	key.l = s->scratch;
+			s->scratch[key->n++] = ls.l[i];
+	key->l = s->scratch;
+	return 0;
+}
+
+int64_t
+signature_known(struct signature *s, struct lset ls)
+{
+	struct lset key;
+
+	if (key_of(s, ls, &key) == -1)
+		return -1;
+	int64_t k = lset_index_get(&s->groups, key);
+	return k == -1 ? -2 : k;
+}
+
+int64_t
+signature_of(struct signature *s, struct lset ls)
+{
+	struct lset key;
+	bool is_new;
+
+	if (key_of(s, ls, &key) == -1)
+		return -1;
 	int64_t k = lset_index_get(&s->groups, key);
 	if (k != -1)
 		return k;

@@ -20,5 +20,7 @@ int	 signature_init(struct signature *s, struct query *q,
 void	 signature_clear(struct signature *s);
 /* From 0 in the order of appearance; -1 on failure. */
 int64_t	 signature_of(struct signature *s, struct lset ls);
+/* The same for a group that has appeared; -2 when it has not. */
+int64_t	 signature_known(struct signature *s, struct lset ls);
 
 #endif
