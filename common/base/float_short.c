@@ -134,8 +134,8 @@ put_eight(char *out, uint32_t v)
 size_t
 uint_text(uint64_t u, char *out)
 {
-	char tmp[24];
-	size_t at = sizeof(tmp);
+	char tmp[2 * UINT_TEXT_MAX];	/* copied by a fixed length: faster */
+	size_t at = UINT_TEXT_MAX;
 
 	while (u >= 100000000) {
 		at -= 8;
@@ -153,15 +153,15 @@ uint_text(uint64_t u, char *out)
 		put_pair(tmp + at, v);
 	} else
 		tmp[--at] = (char)('0' + v);
-	memcpy(out, tmp + at, sizeof(tmp) - at);
-	return sizeof(tmp) - at;
+	memcpy(out, tmp + at, UINT_TEXT_MAX);
+	return UINT_TEXT_MAX - at;
 }
 
 size_t
 float_short_f(double v, char *out)
 {
 	uint64_t bits, digits;
-	char text[24];
+	char text[2 * UINT_TEXT_MAX];
 	size_t n = 0, len;
 	int q, k;
 
@@ -189,13 +189,13 @@ float_short_f(double v, char *out)
 		memcpy(out + n, "0.", 2);
 		memset(out + n + 2, '0', zeros);
 		n += 2 + zeros;
-		memcpy(out + n, text, len);
+		memcpy(out + n, text, UINT_TEXT_MAX);
 		return n + len;
 	}
 	size_t whole = len - (size_t)(-k);
-	memcpy(out + n, text, whole);
+	memcpy(out + n, text, UINT_TEXT_MAX);
 	n += whole;
 	out[n++] = '.';
-	memcpy(out + n, text + whole, len - whole);
+	memcpy(out + n, text + whole, UINT_TEXT_MAX);
 	return n + len - whole;
 }

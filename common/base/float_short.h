@@ -15,8 +15,9 @@
 extern "C" {
 #endif
 
-/* Longest output, without NUL. */
-#define FLOAT_SHORT_MAX	48
+/* What out must hold; bytes behind the text may be overwritten. */
+#define FLOAT_SHORT_MAX	64
+#define UINT_TEXT_MAX	24
 
 /*
  * As 'f' with the shortest digits, for fractions in 2^-20 <= |v| < 2^52.
@@ -24,7 +25,7 @@ extern "C" {
  */
 size_t	 float_short_f(double v, char *out);
 
-/* Decimal digits of an integer: at most 20. */
+/* Decimal digits of an integer, at most 20; out holds UINT_TEXT_MAX. */
 size_t	 uint_text(uint64_t u, char *out);
 
 #ifdef __cplusplus

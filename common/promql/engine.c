@@ -262,6 +262,7 @@ set_options(struct query *q, const struct promql_opts *o)
 	q->deadline = o->deadline;
 	q->features = o->features;
 	q->delayed_names = o->features & PROMQL_DELAYED_NAME_REMOVAL;
+	q->all_samples = o->per_step_stats;
 	q->use_st = o->features & PROMQL_USE_START_TIMESTAMPS;
 }
 

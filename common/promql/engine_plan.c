@@ -468,7 +468,7 @@ plan_query(struct query *q, struct promql_expr **e, struct arena *a,
 
 	promql_expr_walk(*e, fold_visit, &p);
 	promql_expr_walk(*e, durations_visit, &p);
-	if (p.rc == -1)
+	if (p.rc == -1 || plan_rewrite(q, *e, a) == -1)
 		return -1;
 	promql_expr_walk(*e, labels_visit, &q->interned);
 	struct invariance x = invariant(&p, *e);

@@ -50,6 +50,7 @@ struct query {
 	uint32_t		 features;
 	bool			 delayed_names;
 	bool			 use_st;
+	bool			 all_samples;	/* are counted, see plan_rewrite */
 	bool			 retry;		/* run again, collecting */
 	bool			 collect;	/* this is the second run */
 	bool			 interned;
@@ -321,6 +322,13 @@ int	 eval_call_info(struct evaluator *ev, struct promql_expr *e,
  */
 int	 plan_query(struct query *q, struct promql_expr **e, struct arena *a,
 	    int64_t start_ms, int64_t end_ms, int64_t step_ms);
+
+/*
+ * engine_rewrite.c: numbers folded, matchers carried through matching.
+ * Before the plan of ranges; memory from a.
+ */
+int	 plan_rewrite(struct query *q, struct promql_expr *e,
+	    struct arena *a);
 
 /* What a selector may read: times in ms. */
 struct select_plan {

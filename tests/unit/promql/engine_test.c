@@ -121,6 +121,7 @@ answers_simple_queries(void **state)
 	    600000), 300, 0);
 	assert_float_equal(one("count(a_total offset 5m > 60)", 600000), 1,
 	    0);
+	assert_float_equal(one("-(2 ^ 3 - 1) * (4 > bool 3) % 4", 0), -3, 0);
 }
 
 static void
@@ -458,6 +459,55 @@ what_is_said_twice_is_read_once(void **state)
 	src->ops = plain_ops;
 }
 
+/*
+ * Matchers travel through a matching when nobody can tell; statistics by
+ * step, for which they stay, are the judge.
+ */
+static void
+matchers_travel_in_silence(void **state)
+{
+	static const struct { const char *text; bool cut; } all[] = {
+		{ "a_total and on(job) b_total{job=\"x\"}", true },
+		{ "a_total and on() b_total{job=\"x\"}", false },
+		{ "a_total and ignoring(job) b_total{job=\"x\"}", false },
+		{ "a_total{job=\"y\"} unless on(job) b_total", true },
+		{ "a_total unless on(job) b_total{job=\"x\"}", false },
+		{ "a_total{job=\"x\"} or on(job) b_total", false },
+		{ "a_total * on(job) group_left() sum by (job) "
+		  "(b_total{job=\"x\"})", true },
+		{ "sum by (job) (rate(b_total{job=\"x\"}[5m])) / on(job) "
+		  "group_right() a_total", true },
+		/* could be twice there, which would be an error */
+		{ "a_total * on(job) b_total{job=\"x\"}", false },
+		{ "a_total{job=\"x\"} * on(job) sum by (job) (b_total)",
+		  false },
+		/* may have something to say about the others */
+		{ "rate(a_total[5m]) and on(job) b_total{job=\"x\"}", false },
+	};
+	struct promql_opts o = { .per_step_stats = true };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		struct promql_result *a = query(all[i].text, 0, 3600000,
+		    60000, NULL, &e);
+		assert_non_null(a);
+		promql_result_detach(a);
+		struct promql_result *b = query(all[i].text, 0, 3600000,
+		    60000, &o, &e);
+		assert_non_null(b);
+		if (all[i].cut) {
+			assert_true(a->stats.total_samples <
+			    b->stats.total_samples);
+			a->stats.total_samples = b->stats.total_samples;
+			a->stats.samples_read = b->stats.samples_read;
+		}
+		expect_same(a, b);
+		promql_result_free(a);
+		promql_result_free(b);
+	}
+}
+
 /* Peak of a query over n series of four samples and 6,000 steps. */
 static size_t
 peak_of(const char *text, int n)
@@ -571,6 +621,7 @@ main(void)
 		cmocka_unit_test(fast_and_slow_agree),
 		cmocka_unit_test(steps_agree_with_instants),
 		cmocka_unit_test(what_is_said_twice_is_read_once),
+		cmocka_unit_test(matchers_travel_in_silence),
 		cmocka_unit_test(memory_goes_with_groups),
 		cmocka_unit_test(looks_up_often_enough),
 	};
