@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The writer of own metrics: entries appended to the process's region,
- * found again by family and labels through a private map.
+ * found again by family and labels through a private map. Places of dropped
+ * ones are used again, so that names that come and go do not fill it.
  */
 #include "common/metrics/metrics.h"
 
@@ -29,11 +30,16 @@ struct metrics_histogram {
 	uint64_t	 key_hash;
 };
 
+/* A dropped entry's place. */
+struct vacancy { struct metrics_entry *e; int64_t since_ns; };
+
 struct metrics {
 	struct metrics_header	*h;
 	struct map		 by_key;	/* of struct metrics_entry */
 	struct metrics_histogram **histograms;
 	size_t			 n_histograms, cap_histograms;
+	struct vacancy		*vacant;
+	size_t			 n_vacant, cap_vacant;
 	/* where values go for which there was no room */
 	metrics_slot		 spare[2 + 2 * (SKETCH_BUCKETS + 1)];
 };
@@ -118,9 +124,66 @@ metrics_close(struct metrics *m)
 		free(m->histograms[i]);
 	}
 	free(m->histograms);
+	free(m->vacant);
 	map_clear(&m->by_key);
 	munmap(m->h, METRICS_REGION_BYTES);
 	free(m);
+}
+
+static struct metrics_entry *
+vacancy_take(struct metrics *m, size_t i)
+{
+	struct metrics_entry *e = m->vacant[i].e;
+
+	m->vacant[i] = m->vacant[--m->n_vacant];
+	return e;
+}
+
+/* A dropped entry comes back. */
+static void
+entry_revive(struct metrics *m, struct metrics_entry *e)
+{
+	size_t i;
+
+	for (i = 0; i < m->n_vacant && m->vacant[i].e != e; i++)
+		;
+	if (i < m->n_vacant)
+		(void)vacancy_take(m, i);
+	__atomic_store_n(&e->dropped, 0, __ATOMIC_RELAXED);
+}
+
+/* A place of this size that was left long enough ago; NULL = none. */
+static struct metrics_entry *
+place_reused(struct metrics *m, size_t size)
+{
+	int64_t now_ns = mono_now().ns;
+	size_t i;
+
+	for (i = 0; i < m->n_vacant; i++) {
+		struct metrics_entry *e = m->vacant[i].e;
+		struct metrics_key old = { e->family,
+		    str_from(entry_labels(e), e->labels_len) };
+
+		if (e->size != size ||
+		    now_ns - m->vacant[i].since_ns < REUSE_AFTER_NS)
+			continue;
+		(void)map_del(&m->by_key, key_hash(&old), entry_eq, &old);
+		return vacancy_take(m, i);
+	}
+	return NULL;
+}
+
+/* All but `dropped`, which says when it counts. */
+static void
+entry_fill(struct metrics_entry *e, const struct metrics_key *k, size_t size,
+    size_t n_slots)
+{
+	e->size = (uint32_t)size;
+	e->family = k->family;
+	e->n_slots = (uint16_t)n_slots;
+	e->labels_len = (uint16_t)k->labels.n;
+	memset(e + 1, 0, size - sizeof(*e));
+	memcpy(entry_labels(e), k->labels.p, k->labels.n);
 }
 
 /* The entry of a key; NULL when there is no room for a new one. */
@@ -131,31 +194,34 @@ entry_get(struct metrics *m, enum metrics_family family, const char *labels,
 	struct metrics_key k = { (uint16_t)family, str_c(labels) };
 	uint64_t hash = key_hash(&k);
 	struct metrics_entry *e = map_get(&m->by_key, hash, entry_eq, &k);
+	bool reused;
 	size_t size;
 
 	if (e != NULL) {
-		__atomic_store_n(&e->dropped, 0, __ATOMIC_RELAXED);
+		if (e->dropped)
+			entry_revive(m, e);
 		return e;
 	}
 	size = sizeof(*e) + ((k.labels.n + 7) & ~(size_t)7) +
 	    n_slots * sizeof(metrics_slot);
-	if (k.labels.n > METRICS_LABELS_MAX ||
-	    size > METRICS_REGION_BYTES - m->h->used) {
+	if (k.labels.n > METRICS_LABELS_MAX) {
 		m->h->lost++;
 		return NULL;
 	}
-	e = (struct metrics_entry *)(void *)((char *)m->h + m->h->used);
-	if (map_put(&m->by_key, hash, e) == -1) {
+	e = place_reused(m, size);
+	reused = e != NULL;
+	if (!reused && size <= METRICS_REGION_BYTES - m->h->used)
+		e = (struct metrics_entry *)(void *)((char *)m->h + m->h->used);
+	if (e == NULL || map_put(&m->by_key, hash, e) == -1) {
 		m->h->lost++;
 		return NULL;
 	}
-	memset(e, 0, size);
-	e->size = (uint32_t)size;
-	e->family = k.family;
-	e->n_slots = (uint16_t)n_slots;
-	e->labels_len = (uint16_t)k.labels.n;
-	memcpy(entry_labels(e), k.labels.p, k.labels.n);
-	__atomic_store_n(&m->h->used, m->h->used + size, __ATOMIC_RELEASE);
+	entry_fill(e, &k, size, n_slots);
+	if (reused)
+		__atomic_store_n(&e->dropped, 0, __ATOMIC_RELEASE);
+	else
+		__atomic_store_n(&m->h->used, m->h->used + size,
+		    __ATOMIC_RELEASE);
 	return e;
 }
 
@@ -194,9 +260,14 @@ metrics_drop(struct metrics *m, enum metrics_family family,
 	    &k);
 	size_t i;
 
-	if (e == NULL)
+	if (e == NULL || e->dropped)
 		return;
 	__atomic_store_n(&e->dropped, 1, __ATOMIC_RELAXED);
+	/* without memory for the note its place stays empty */
+	if (vec_grow(&m->vacant, &m->cap_vacant, m->n_vacant + 1,
+	    sizeof(*m->vacant)) == 0)
+		m->vacant[m->n_vacant++] = (struct vacancy){ e,
+		    mono_now().ns };
 	/* it begins anew should it come back */
 	for (i = 0; i < e->n_slots; i++)
 		metrics_set(&entry_slots(e)[i], 0);

@@ -25,7 +25,8 @@
 #include "common/base/str.h"
 #include "common/metrics/families.h"
 
-#define METRICS_REGION_BYTES	(256 * 1024)
+/* Pages that nothing was written to cost nothing: some 800 jobs' worth. */
+#define METRICS_REGION_BYTES	(4 * 1024 * 1024)
 
 struct metrics;
 
@@ -55,7 +56,10 @@ metrics_inc(metrics_slot *s)
 {
 	metrics_add(s, 1);
 }
-/* Takes an entry off /metrics (its target, job … is gone). */
+/*
+ * Takes an entry off /metrics (its target, job … is gone). Its slots must not
+ * be written any more: after a second its place may be another's.
+ */
 void	 metrics_drop(struct metrics *m, enum metrics_family family,
 	    const char *labels);
 

@@ -14,13 +14,16 @@
  * The writer fills an entry behind `used` and then stores `used` with
  * release; the reader loads it with acquire. Slots are 64-bit words that
  * hold a double's bits, written and read with relaxed atomics: a reader sees
- * each value whole. Entries never move; a dropped one gets `dropped` = 1.
+ * each value whole. Entries never move or change their size; a dropped one
+ * gets `dropped` = 1, and REUSE_AFTER_NS later, when no reader is at it any
+ * more, a new one of the same size may take its place.
  */
 
 #include <stdint.h>
 
 #define METRICS_MAGIC	0x3149525445 /* "ETRI1" */
 #define METRICS_LABELS_MAX	4096
+#define REUSE_AFTER_NS		1000000000LL
 
 struct metrics_header {
 	uint64_t magic;
@@ -34,7 +37,7 @@ struct metrics_entry {
 	uint16_t family;
 	uint16_t n_slots;
 	uint16_t labels_len;
-	uint16_t dropped;	/* written once, relaxed */
+	uint16_t dropped;	/* release: of a place filled anew */
 	uint32_t zero;
 };
 
