@@ -30,7 +30,9 @@
 #include "common/base/vec.h"
 #include "common/base/wire.h"
 #include "common/metrics/metrics.h"
+#include "common/sandbox/sandbox.h"
 #include "ipc/memfd.h"
+#include "supervisor/kernel_log.h"
 #include "supervisor/supervisor.h"
 
 #define BACKOFF_FIRST_MS	100
@@ -561,14 +563,24 @@ signal_cause(int sig, bool core_of_memory)
 	switch (sig) {
 	case SIGKILL:
 		return core_of_memory ? PEER_CAUSE_LIMIT : PEER_CAUSE_KILLED;
-	case SIGSYS:
-		return PEER_CAUSE_VIOLATION;
 	case SIGXCPU:
 	case SIGXFSZ:
 		return PEER_CAUSE_LIMIT;
 	default:
 		return PEER_CAUSE_CRASH;
 	}
+}
+
+/* Its name, where the kernel tells. */
+static void
+forbidden_call(struct child *c)
+{
+	long call = kernel_log_forbidden_call(c->sup->kernel_log, c->pid);
+	char name[32];
+
+	snprintf(c->last_cause, sizeof(c->last_cause),
+	    "forbidden system call%s%s", call == -1 ? "" : ": ",
+	    call == -1 ? "" : sandbox_call_name(call, name));
 }
 
 static enum peer_cause
@@ -599,10 +611,12 @@ death_cause(struct child *c, int status, uint64_t oom_before)
 		snprintf(c->last_cause, sizeof(c->last_cause), "stopped");
 		return PEER_CAUSE_STOP;
 	}
+	if (WTERMSIG(status) == SIGSYS) {
+		forbidden_call(c);
+		return PEER_CAUSE_VIOLATION;
+	}
 	snprintf(c->last_cause, sizeof(c->last_cause), "%s%s",
-	    oom ? "out of memory: " : WTERMSIG(status) == SIGSYS ?
-	    "forbidden system call: " : "",
-	    WTERMSIG(status) < NSIG && sigabbrev_np(WTERMSIG(status)) != NULL ?
+	    oom ? "out of memory: " : "", WTERMSIG(status) < NSIG && sigabbrev_np(WTERMSIG(status)) != NULL ?
 	    sigdescr_np(WTERMSIG(status)) : "unknown signal");
 	return signal_cause(WTERMSIG(status), oom);
 }

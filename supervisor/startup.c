@@ -23,6 +23,7 @@
 #include "common/metrics/metrics.h"
 #include "common/sandbox/sandbox.h"
 #include "ipc/memfd.h"
+#include "supervisor/kernel_log.h"
 #include "supervisor/supervisor.h"
 
 void
@@ -304,6 +305,7 @@ supervisor_start(struct supervisor *sup)
 	sup->reload_ms = sup->start_ms;
 	sup->reload_ok = true;
 	sup->exit_code = 1;
+	sup->kernel_log = kernel_log_open();
 	sup->dirlock.dir_fd = sup->dirlock.lock_fd = -1;
 	sup->queries_active_fd = -1;
 	for (int i = 0; i < ROLE_COUNT; i++)
@@ -360,4 +362,6 @@ supervisor_free(struct supervisor *sup)
 	if (sup->base != NULL)
 		event_base_free(sup->base);
 	launcher_close(&sup->launcher);
+	if (sup->kernel_log != -1)
+		close(sup->kernel_log);
 }

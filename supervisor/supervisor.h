@@ -131,6 +131,7 @@ struct supervisor {
 	struct child			 config;	/* one a load */
 	bool				 missing_told;	/* what the kernel lacks */
 	uint64_t			 oom_kills;	/* of the machine, seen last */
+	int				 kernel_log;	/* -1 = may not be read */
 
 	/* the configuration in force */
 	uint32_t			 generation;

@@ -13,9 +13,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <seccomp.h>
+
+#include "common/sandbox/sandbox.h"
 
 /* Calls of a grant without conditions, ended by -1. */
 static const int calls_base[] = {
@@ -268,6 +272,20 @@ calls_allow(const struct sandbox_row *row, struct err *err)
 	(void)calls_probed;
 #endif
 	return load(&f, err);
+}
+
+const char *
+sandbox_call_name(long number, char out[32])
+{
+	char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE,
+	    (int)number);
+
+	if (name != NULL)
+		snprintf(out, 32, "%s", name);
+	else
+		snprintf(out, 32, "call %ld", number);
+	free(name);
+	return out;
 }
 
 int

@@ -45,6 +45,9 @@ struct sandbox_report {
 int	 sandbox_enter(const struct sandbox_args *args,
 	    struct sandbox_report *report, struct err *err);
 
+/* "execve" for 59; "call 999" for one without a name. */
+const char *sandbox_call_name(long number, char out[32]);
+
 /* The supervisor's own deny-list (ptrace, mount, bpf, modules, keys, …). */
 int	 sandbox_supervisor(struct err *err);
 
