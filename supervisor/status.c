@@ -7,6 +7,7 @@
  */
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -235,19 +236,31 @@ status_json(struct supervisor *sup, struct buf *out)
 	buf_add_c(out, "]}");
 }
 
-/* Our own descriptors; those of locked-in workers cannot be seen. */
+/*
+ * Open descriptors of a process. Since Linux 6.2 they are the size of its
+ * directory in /proc, which anybody may ask for; before, only root can count
+ * those of locked-in workers.
+ */
 static uint64_t
-count_fds(void)
+count_fds(pid_t pid)
 {
-	DIR *dir = opendir("/proc/self/fd");
+	struct stat st;
+	char path[64];
 	uint64_t n = 0;
+	DIR *dir;
 
-	if (dir == NULL)
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	if (pid == 0)
+		return 0;
+	if (stat(path, &st) == 0 && st.st_size > 0)
+		return (uint64_t)st.st_size;
+	if ((dir = opendir(path)) == NULL)
 		return 0;
 	while (readdir(dir) != NULL)
 		n++;
 	closedir(dir);
-	return n > 3 ? n - 3 : 0;	/* ".", ".." and the directory's own */
+	n -= n < 2 ? n : 2;		/* "." and ".." */
+	return n > 0 && pid == getpid() ? n - 1 : n;	/* the directory's own */
 }
 
 static void
@@ -263,7 +276,6 @@ update_limits(struct supervisor *sup)
 
 	(void)getrlimit(RLIMIT_NOFILE, &fds);
 	(void)getrlimit(RLIMIT_AS, &as);
-	set_value(sup, METRIC_PROCESS_FDS, (double)count_fds());
 	set_value(sup, METRIC_PROCESS_MAX_FDS, (double)fds.rlim_cur);
 	set_value(sup, METRIC_PROCESS_VMAX, (double)as.rlim_cur);
 }
@@ -273,6 +285,7 @@ status_update_metrics(struct supervisor *sup)
 {
 	struct proc_facts own = proc_facts_read(getpid());
 	uint64_t rss = own.rss_bytes, size = own.virtual_bytes;
+	uint64_t fds = count_fds(getpid());
 	double cpu = own.cpu_seconds;
 	char labels[96];
 
@@ -287,6 +300,7 @@ status_update_metrics(struct supervisor *sup)
 		if (c->role == ROLE_STORAGE)
 			rss += p.shared_bytes;
 		size += p.virtual_bytes;
+		fds += count_fds(c->pid);
 		snprintf(labels, sizeof(labels), "instance_nr=\"%u\",role=\"%s\"",
 		    (unsigned)c->instance, role_name(c->role));
 		metrics_set(metrics_get(sup->metrics, METRIC_WORKER_CPU, labels),
@@ -297,6 +311,7 @@ status_update_metrics(struct supervisor *sup)
 	set_value(sup, METRIC_PROCESS_CPU, cpu);
 	set_value(sup, METRIC_PROCESS_RSS, (double)rss);
 	set_value(sup, METRIC_PROCESS_VSIZE, (double)size);
+	set_value(sup, METRIC_PROCESS_FDS, (double)fds);
 	set_value(sup, METRIC_PROCESS_START, (double)sup->start_ms / 1000);
 	set_value(sup, METRIC_LOG_LOST, (double)sup->log_writer.lost);
 	update_limits(sup);
