@@ -125,6 +125,9 @@ fault_point(const char *step)
 	case FAULT_SEGV:
 		signal_self(SIGSEGV);
 		break;
+	case FAULT_CALL:
+		(void)syscall(SYS_ptrace, 0, 0, 0, 0);
+		break;
 	case FAULT_EXIT:
 		_exit(1);
 	}

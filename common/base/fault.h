@@ -37,7 +37,8 @@ enum fault_action {
 	FAULT_KILL = 1,		/* SIGKILL */
 	FAULT_STOP,		/* SIGSTOP: it hangs */
 	FAULT_EXIT,		/* exit status 1 (only FAULT_POINT) */
-	FAULT_SEGV		/* SIGSEGV */
+	FAULT_SEGV,		/* SIGSEGV */
+	FAULT_CALL		/* a system call that no role may make */
 };
 
 /* One slot; the tester sets left last, the process that acts lowers it. */

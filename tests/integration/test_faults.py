@@ -38,6 +38,11 @@ def test_faults():
             rig.run(Case("reload", role, step, fault, 1), expected)
         rig.run(Case("data", "storage", "wal.write", "kill", 1))
         rig.run(Case("data", "storage", "append.before-ack", "kill", 1))
+        rig.run(Case("restart", "resolver", "start.run", "call", 1))
+        cause = next(w["last_cause"] for w in rig.b.status()["workers"]
+                     if w["role"] == "resolver")
+        assert cause.startswith("forbidden system call"), cause
+        print("cause of death:", cause)     # with ": ptrace" if the kernel tells
         rig.b.stop()
         for role, step, fault, stopping, at, how in START_STOP:
             rig.run(Case("start", role, step, fault, 1))

@@ -21,6 +21,7 @@ CALLERS = 3
 WARM_UP_ROUNDS = 4
 PAUSE_S = 0.2           # at most, between rounds: scrapes fall anywhere
 GROWTH_KB = 512         # of private memory: what an allocator may keep
+TREE_GROWTH_KB = 1024   # of the whole tree, the head's new samples included
 
 
 def fd_kinds(pid):
@@ -34,8 +35,8 @@ def fd_kinds(pid):
     return sorted(re.sub(r"\[\d+\]", "", name) for name in names)
 
 
-def supervisor_fds(b):
-    """How many it has, in its own words."""
+def all_fds(b):
+    """How many all processes have, in the supervisor's words."""
     text = get(b.url + "metrics")[1].decode()
     return int(re.search(r"^process_open_fds (\d+)$", text, re.M)[1])
 
@@ -43,6 +44,21 @@ def supervisor_fds(b):
 def private_kb(pid):
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"RssAnon:\s+(\d+)", text)[1])
+
+
+def tree_pss_kb(pids):
+    """What the tree holds of memory that is no file, shared parts counted
+    once; None for who may not know. (Pages of programs are shared with
+    whatever else runs on the machine, and say nothing.)"""
+    total = 0
+    try:
+        for pid in pids:
+            text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+            total += sum(int(n) for n in
+                         re.findall(r"^Pss_(?:Anon|Shmem):\s+(\d+)", text, re.M))
+    except PermissionError:
+        return None
+    return total
 
 
 def processes(b):
@@ -113,9 +129,11 @@ def test_reload_storm():
             storm.round(n, n % 2 == 0)
         wait_for("rest", lambda: at_rest(b), 10)
         fds_before = {k: fd_kinds(p) for k, p in pids.items()}
-        own_before = supervisor_fds(b)
+        sum_before = all_fds(b)
         assert os.geteuid() != 0 or None not in fds_before.values()
         kb_before = {k: private_kb(p) for k, p in pids.items()}
+        pss_before = tree_pss_kb(pids.values())
+        assert os.geteuid() != 0 or pss_before is not None
         rounds = RELOADS // CALLERS
         for n in range(WARM_UP_ROUNDS, WARM_UP_ROUNDS + rounds):
             storm.round(n, n % 2 == 0)
@@ -125,11 +143,14 @@ def test_reload_storm():
         # a connection of ours may be closing still
         wait_for("no descriptor more", lambda: {
             k: fd_kinds(p) for k, p in pids.items()} == fds_before, 10)
-        wait_for("none in the supervisor",
-                 lambda: supervisor_fds(b) == own_before, 10)
+        wait_for("none in all", lambda: all_fds(b) == sum_before, 10)
         growth = {k: private_kb(p) - kb_before[k] for k, p in pids.items()}
         print(f"{RELOADS} reloads, growth in KB: {growth}")
         assert max(growth.values()) < GROWTH_KB, growth
+        if pss_before is not None:
+            pss = tree_pss_kb(pids.values())
+            print(f"PSS of the tree in KB: {pss_before} before, {pss} after")
+            assert pss - pss_before < TREE_GROWTH_KB
         scrapes = t.scrapes
         wait_for("scraping goes on", lambda: t.scrapes > scrapes + 2, 10)
         at = time.time()

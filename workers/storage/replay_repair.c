@@ -51,6 +51,7 @@ cut_tail(int dirfd, const char *name, uint64_t end, struct err *err)
 
 	if (fd == -1)
 		return err_set_os(err, "open %s", name);
+	FAULT_POINT("repair.cut");
 	if (ftruncate(fd, (off_t)end) == -1)
 		rc = err_set_os(err, "truncate %s", name);
 	/* Without room for the zeros a short page does as well. */
@@ -136,7 +137,6 @@ rewrite(int dirfd, const char *name, const struct file_map *map,
 	wal_reader_clear(&r);
 	wal_framer_clear(&f);
 	(void)close(fd);
-	FAULT_POINT("repair.rename");
 	if (rc == 0 && renameat(dirfd, tmp, dirfd, name) == -1)
 		rc = err_set_os(err, "rename %s", tmp);
 	if (rc == -1)
