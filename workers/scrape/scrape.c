@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 /* The one context: what comes up with the worker and how it ends. */
 
+#include <event2/event.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ipc/broker.h"
 #include "workers/scrape/scrape.h"
+
+#define TRIM_FIRST_S	15	/* after the worker began to run */
+#define TRIM_EVERY_S	60
+#define TRIM_MIN_BYTES	(1u << 20)
 
 static void
 open_metrics(struct scrape *s)
@@ -51,6 +57,35 @@ scrape_init(struct scrape *s)
 	labels_builder_init(&s->builder);
 }
 
+/*
+ * Learning all targets at once leaves the heap full of holes; they go back
+ * to the kernel when much of it is holes.
+ */
+static void
+on_trim(evutil_socket_t fd, short what, void *arg)
+{
+	struct scrape *s = arg;
+	const struct timeval next = { TRIM_EVERY_S, 0 };
+	struct mallinfo2 m = mallinfo2();
+
+	(void)fd;
+	(void)what;
+	if (m.fordblks > TRIM_MIN_BYTES && m.fordblks > m.uordblks / 8)
+		(void)malloc_trim(0);
+	evtimer_add(s->trim, &next);
+}
+
+static void
+start_trimming(struct scrape *s)
+{
+	const struct timeval first = { TRIM_FIRST_S, 0 };
+
+	if (s->trim == NULL)
+		s->trim = evtimer_new(s->base, on_trim, s);
+	if (s->trim != NULL)
+		evtimer_add(s->trim, &first);
+}
+
 /* Pools and what is ending, without markers. */
 static void
 end_loops(struct scrape *s)
@@ -78,6 +113,8 @@ scrape_clear(struct scrape *s)
 	arena_clear(&s->arena);
 	labels_builder_clear(&s->builder);
 	broker_free(s->broker);
+	if (s->trim != NULL)
+		event_free(s->trim);
 }
 
 void
@@ -88,6 +125,7 @@ scrape_run(struct scrape *s)
 	if (s->running || s->stopping)
 		return;
 	s->running = true;
+	start_trimming(s);
 	for (i = 0; i < s->n_pools; i++)
 		for (k = 0; k < s->pools[i]->n_loops; k++)
 			loop_start(s->pools[i]->loops[k]);
@@ -103,5 +141,7 @@ void
 scrape_stop(struct scrape *s)
 {
 	s->stopping = true;
+	if (s->trim != NULL)
+		event_del(s->trim);
 	end_loops(s);
 }

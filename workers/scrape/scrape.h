@@ -413,6 +413,7 @@ struct scrape {
 	uint64_t		 offset_seed;
 	bool			 running;
 	bool			 stopping;
+	struct event		*trim;		/* see scrape.c */
 
 	/* scratch of one scrape */
 	struct expo_parser	 parser;
