@@ -17,7 +17,8 @@
  * A slab's free blocks are linked through their first word; what is known of
  * a slab is private to this process. Slabs with free blocks are in a list of
  * their class. Fresh memory comes from the top; when that reached the end,
- * free big things are broken into pages. Pages are never joined.
+ * or when much is free in big things, these are broken into pages. Pages are
+ * never joined.
  *
  * Pages that stay free are given back to the kernel (head_trim): the chunks
  * of 100,000 series that were made together become full together, and half
@@ -37,6 +38,7 @@
 #define BIG_UNITS	4096u	/* 64 KiB */
 #define PAGE_BLOCK_MAX	HEAD_PAGE_BLOCK_MAX
 #define BIG_BLOCK_MAX	1024u
+#define BIG_FREE_UNITS	(1u << 15)	/* 512 KiB, and a part of what is used */
 #define TRIM_PAGES_MAX	8192u	/* in one turn: 32 MiB */
 #define TRIM_KEEP_PAGES	64u	/* and a 64th of what is used */
 
@@ -160,33 +162,45 @@ direct_pop(struct head *h, int c, uint32_t *units_out)
 	return 0;
 }
 
+/* A free big thing becomes pages. */
+static void
+pages_break(struct head *h)
+{
+	struct head_alloc *a = &h->alloc;
+	uint32_t units = BIG_UNITS;
+	head_off off;
+
+	if (a->n_big > 0) {
+		off = a->big[--a->n_big];
+		a->free_units -= BIG_UNITS;
+	} else
+		off = direct_pop(h, 0, &units);
+	for (; off != 0 && units >= PAGE_UNITS;
+	    units -= PAGE_UNITS, off += PAGE_UNITS)
+		page_free(a, off);
+}
+
 static head_off
 page_alloc(struct head *h)
 {
 	struct head_alloc *a = &h->alloc;
 	head_off off;
-	uint32_t units;
 
 	if (a->n_pages == 0 && a->n_empty > 0) {
 		a->free_units -= PAGE_UNITS;
 		return a->empty[--a->n_empty];
 	}
+	/* Lists that have grown leave much behind that no list needs. */
+	if (a->n_pages == 0 && a->free_units > BIG_FREE_UNITS +
+	    a->used_units / 128)
+		pages_break(h);
 	if (a->n_pages == 0 && a->end - a->top >= PAGE_UNITS) {
 		off = a->top;
 		set_top(h, a->top + PAGE_UNITS);
 		return off;
 	}
-	if (a->n_pages == 0) {
-		if (a->n_big > 0) {
-			off = a->big[--a->n_big];
-			a->free_units -= BIG_UNITS;
-			units = BIG_UNITS;
-		} else
-			off = direct_pop(h, 0, &units);
-		for (; off != 0 && units >= PAGE_UNITS;
-		    units -= PAGE_UNITS, off += PAGE_UNITS)
-			page_free(a, off);
-	}
+	if (a->n_pages == 0)
+		pages_break(h);
 	if (a->n_pages == 0)
 		return 0;
 	a->free_units -= PAGE_UNITS;
