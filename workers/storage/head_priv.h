@@ -140,8 +140,11 @@ head_state(const struct head *h, uint32_t slot)
 #define HEAD_PREFETCH_STATE	48
 #define HEAD_PREFETCH_DATA	40
 
-/* Its state is in the cache by now. */
-static inline void
+/*
+ * Its state is in the cache by now. Always inlined: gcc takes the call of a
+ * function that only prefetches for one without effect, and drops it.
+ */
+static inline __attribute__((always_inline)) void
 head_prefetch_chunk(const struct head *h, uint32_t slot)
 {
 	const struct series_state *st = head_state(h, slot);

@@ -45,8 +45,8 @@ replay_refs_home(const struct replay_refs *r, uint64_t ref)
 	return (size_t)(ref * 0x9e3779b97f4a7c15ULL >> 24) & r->mask;
 }
 
-/* Ahead of a get, by some refs. */
-static inline void
+/* Ahead of a get, by some refs. Inlined, or gcc drops the call. */
+static inline __attribute__((always_inline)) void
 replay_refs_prefetch(const struct replay_refs *r, uint64_t ref)
 {
 	if (ref >= r->n_dense && r->mask != 0)
