@@ -8,8 +8,9 @@
 
 #include "tests/tools/storm.h"
 
+#include <sys/prctl.h>
+
 #include <signal.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -58,6 +59,7 @@ storm_reader_main(uint32_t instance, int64_t start_ms, uint64_t seed)
 	struct storm_view v;
 	uint64_t first_epoch, epoch;
 
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)sigaction(SIGTERM, &sa, NULL);
 	(void)sigaction(SIGUSR1, &sa, NULL);
 	storm_seed(seed);

@@ -254,6 +254,9 @@ check_batches(struct storm_view *v, unsigned client)
 			    (unsigned long long)seq,
 			    (unsigned long long)v->top[client]);
 	}
+	if (v->top[client] < v->from[client] &&
+	    v->newest[client] < v->from[client])
+		return;		/* the window begins behind all there is */
 	if (v->top[client] < v->newest[client])
 		storm_fail("client %u: batch %llu was there, %llu is now",
 		    client, (unsigned long long)v->newest[client],
