@@ -95,10 +95,8 @@ head_select(struct source *base, const struct matcher *const *m,
 	c->maxt_ms = hints->maxt_ms;
 	c->series_only = hints->series_only;
 	if (!outside(s, hints)) {
-		if (head_match(s->r, s->a, m, n_matchers, &c->slots,
-		    err) == -1 ||
-		    head_reader_capture(s->r, s->a, c->slots, &c->cap,
-		    err) == -1)
+		if (head_reader_select(s->r, s->a, m, n_matchers, &c->slots,
+		    &c->cap, err) == -1)
 			return -1;
 	}
 	c->commit = s->r->commit;

@@ -104,9 +104,9 @@ static const struct match_index head_index = {
 };
 
 int
-head_match(const struct head_reader *r, struct arena *a,
+head_match_below(const struct head_reader *r, struct arena *a,
     const struct matcher *const *m, size_t n, struct postings *out,
-    struct err *err)
+    uint32_t *n_slots_out, struct err *err)
 {
 	struct head_index h = { .r = r, .a = a,
 	    .n_slots = head_load32(&r->super->n_slots) };
@@ -115,5 +115,40 @@ head_match(const struct head_reader *r, struct arena *a,
 	if (h.n_slots > HEAD_SLOTS_MAX)
 		return err_set(err, ERR_INTERNAL,
 		    "corrupt head: %u series", h.n_slots);
-	return series_match(&head_index, &h, h.n_slots, a, m, n, out, err);
+	if (series_match(&head_index, &h, h.n_slots, a, m, n, out, err) == -1)
+		return -1;
+	/* of series that came meanwhile some lists know more than others */
+	while (out->n > 0 && out->id[out->n - 1] >= h.n_slots)
+		out->n--;
+	*n_slots_out = h.n_slots;
+	return 0;
+}
+
+int
+head_match(const struct head_reader *r, struct arena *a,
+    const struct matcher *const *m, size_t n, struct postings *out,
+    struct err *err)
+{
+	uint32_t n_slots;
+
+	return head_match_below(r, a, m, n, out, &n_slots, err);
+}
+
+bool
+head_series_matches(const struct head_reader *r,
+    const struct head_series_view *s, const struct matcher *const *m,
+    size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct str value = STR_EMPTY;
+
+		for (uint32_t l = 0; l < s->n_labels; l++)
+			if (str_eq(head_symbol_text(r, s->label[l].name),
+			    m[i]->name))
+				value = head_symbol_text(r,
+				    s->label[l].value);
+		if (!matcher_matches(m[i], value))
+			return false;
+	}
+	return true;
 }

@@ -452,26 +452,135 @@ capture_one(const struct head_reader *r, head_off off,
 	return 0;
 }
 
-/* One try; *again_out: not all of it is one commit's picture. */
+/*
+ * One try at the commit r->commit; *again_out is set when not all of it is
+ * that commit's picture.
+ */
 static int
-capture_all(struct head_reader *r, struct postings slots,
+capture_all(const struct head_reader *r, struct postings slots,
     struct head_capture *cap, bool *again_out, struct err *err)
 {
 	struct head_series_view s;
-	bool again = false;
 	int got;
 
-	r->commit = head_load64(&r->super->commit);
 	for (size_t i = 0; i < slots.n; i++) {
 		cap[i] = (struct head_capture){ 0, 0, 0 };
 		got = head_reader_series(r, slots.id[i], &s, err);
 		if (got == -1)
 			return -1;
-		if (got == 1 && capture_one(r, s.chunks, &cap[i], &again,
+		if (got == 1 && capture_one(r, s.chunks, &cap[i], again_out,
 		    err) == -1)
 			return -1;
 	}
-	*again_out = again;
+	return 0;
+}
+
+/*
+ * What a selection is made of. Everything a commit has published was there
+ * before its number: so all series of commit C have slots below what n_slots
+ * says after C was read, and those that were created since the match are few
+ * and looked at one by one.
+ */
+struct selection {
+	const struct matcher	*const *m;
+	size_t			 n_matchers;
+	uint32_t		 n_slots;	/* asked so far */
+	struct postings		 slots;
+	struct head_capture	*cap;
+};
+
+/* Room for all of `slots` and n more. */
+static int
+selection_grow(struct selection *sel, struct arena *a, size_t n,
+    struct err *err)
+{
+	uint32_t *id = arena_array(a, sel->slots.n + n, sizeof(*id));
+	struct head_capture *cap = arena_array(a, sel->slots.n + n,
+	    sizeof(*cap));
+
+	if (id == NULL || cap == NULL)
+		return err_set(err, ERR_LIMIT, "query memory limit reached");
+	if (sel->slots.n > 0) {
+		memcpy(id, sel->slots.id, sel->slots.n * sizeof(*id));
+		memcpy(cap, sel->cap, sel->slots.n * sizeof(*cap));
+	}
+	sel->slots.id = id;
+	sel->cap = cap;
+	return 0;
+}
+
+/* Adds and captures what was created since the match. */
+static int
+select_new(const struct head_reader *r, struct arena *a,
+    struct selection *sel, bool *again_out, struct err *err)
+{
+	uint32_t n_slots = head_load32(&r->super->n_slots), first;
+	struct head_series_view s;
+	uint32_t *id;
+	size_t n = 0;
+
+	if (n_slots <= sel->n_slots)
+		return 0;
+	if (n_slots > HEAD_SLOTS_MAX)
+		return corrupt(err, "number of series", n_slots);
+	if (selection_grow(sel, a, n_slots - sel->n_slots, err) == -1)
+		return -1;
+	id = (uint32_t *)(uintptr_t)sel->slots.id + sel->slots.n;
+	for (first = sel->n_slots; first < n_slots; first++) {
+		int got = head_reader_series(r, first, &s, err);
+
+		if (got == -1)
+			return -1;
+		if (got == 1 && head_series_matches(r, &s, sel->m,
+		    sel->n_matchers))
+			id[n++] = first;
+	}
+	sel->n_slots = n_slots;
+	if (capture_all(r, (struct postings){ id, n },
+	    sel->cap + sel->slots.n, again_out, err) == -1)
+		return -1;
+	sel->slots.n += n;
+	return 0;
+}
+
+static int
+select_all(struct head_reader *r, struct arena *a, struct selection *sel,
+    bool with_new, struct err *err)
+{
+	int64_t began = mono_now().ns;
+	bool again;
+
+	do {
+		again = false;
+		r->commit = head_load64(&r->super->commit);
+		if (capture_all(r, sel->slots, sel->cap, &again, err) == -1 ||
+		    (with_new && select_new(r, a, sel, &again, err) == -1))
+			return -1;
+		if (again && mono_now().ns - began > CAPTURE_TRY_NS)
+			return err_set(err, ERR_EXECUTION, "samples arrive "
+			    "faster than %zu series can be read",
+			    sel->slots.n);
+	} while (again);
+	return 0;
+}
+
+int
+head_reader_select(struct head_reader *r, struct arena *a,
+    const struct matcher *const *m, size_t n, struct postings *slots_out,
+    struct head_capture **cap_out, struct err *err)
+{
+	struct selection sel = { .m = m, .n_matchers = n };
+
+	if (head_match_below(r, a, m, n, &sel.slots, &sel.n_slots,
+	    err) == -1)
+		return -1;
+	sel.cap = arena_array(a, sel.slots.n, sizeof(*sel.cap));
+	if (sel.cap == NULL)
+		return err_set(err, ERR_LIMIT, "query memory limit reached");
+	if (select_all(r, a, &sel, true, err) == -1)
+		return -1;
+	*slots_out = sel.slots;
+	*cap_out = sel.cap;
 	return 0;
 }
 
@@ -479,21 +588,14 @@ int
 head_reader_capture(struct head_reader *r, struct arena *a,
     struct postings slots, struct head_capture **out, struct err *err)
 {
-	struct head_capture *cap;
-	int64_t began = mono_now().ns;
-	bool again;
+	struct selection sel = { .slots = slots };
 
-	cap = arena_array(a, slots.n, sizeof(*cap));
-	if (cap == NULL)
+	sel.cap = arena_array(a, slots.n, sizeof(*sel.cap));
+	if (sel.cap == NULL)
 		return err_set(err, ERR_LIMIT, "query memory limit reached");
-	do {
-		if (capture_all(r, slots, cap, &again, err) == -1)
-			return -1;
-		if (again && mono_now().ns - began > CAPTURE_TRY_NS)
-			return err_set(err, ERR_EXECUTION, "samples arrive "
-			    "faster than %zu series can be read", slots.n);
-	} while (again);
-	*out = cap;
+	if (select_all(r, a, &sel, false, err) == -1)
+		return -1;
+	*out = sel.cap;
 	return 0;
 }
 

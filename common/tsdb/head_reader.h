@@ -8,8 +8,9 @@
  *
  *	head_reader_open(&r, fd, page_fd, &err)        once, before the sandbox
  *	  head_reader_begin(&r)                        an epoch is held from here
- *	  head_match(&r, arena, matchers, n, &slots)   which series
- *	  head_reader_capture(&r, arena, slots, &cap)  commit and their words
+ *	  head_reader_select(&r, arena, matchers, n, &slots, &cap, &err)
+ *	                                               which series, the commit
+ *	                                               and their words
  *	  head_reader_series / head_reader_chunk       labels, spans
  *	  head_reader_end(&r)                          pointers are dead now
  *	head_reader_close(&r)
@@ -92,10 +93,17 @@ int	 head_pair_items(const struct head_reader *r,
 /*
  * Slots of the series that match all n matchers (0 = all series),
  * ascending. ERR_LIMIT when the arena refuses, ERR_INTERNAL when corrupt.
+ * Series that are created meanwhile are left out: whoever wants samples too
+ * asks head_reader_select.
  */
 int	 head_match(const struct head_reader *r, struct arena *a,
 	    const struct matcher *const *m, size_t n, struct postings *out,
 	    struct err *err);
+/* The same, and the number of slots that were asked: slots from there on
+ * were not. */
+int	 head_match_below(const struct head_reader *r, struct arena *a,
+	    const struct matcher *const *m, size_t n, struct postings *out,
+	    uint32_t *n_slots_out, struct err *err);
 
 /* --- series and chunks --- */
 
@@ -110,6 +118,10 @@ struct head_series_view {
 /* 1, 0 for an empty slot, -1 corrupt. */
 int	 head_reader_series(const struct head_reader *r, uint32_t slot,
 	    struct head_series_view *out, struct err *err);
+/* All n matchers say yes to its labels. */
+bool	 head_series_matches(const struct head_reader *r,
+	    const struct head_series_view *s, const struct matcher *const *m,
+	    size_t n);
 /* The deleted ranges of a series, borrowed from the arena; -1: corrupt. */
 int	 head_reader_deleted(const struct head_reader *r,
 	    const struct head_series_view *s, const struct head_interval **out,
@@ -134,6 +146,16 @@ struct head_capture {
  */
 int	 head_reader_capture(struct head_reader *r, struct arena *a,
 	    struct postings slots, struct head_capture **out,
+	    struct err *err);
+
+/*
+ * head_match and head_reader_capture in one picture: also the series that
+ * were created between the two, so that a batch with new series is seen
+ * whole. Fails as they do.
+ */
+int	 head_reader_select(struct head_reader *r, struct arena *a,
+	    const struct matcher *const *m, size_t n,
+	    struct postings *slots_out, struct head_capture **cap_out,
 	    struct err *err);
 
 struct head_chunk_view {

@@ -10,7 +10,7 @@
 #include "tests/tools/storm.h"
 
 const struct storm_shape storm_shapes[STORM_CLIENTS] = {
-	{ ROLE_SCRAPE, 0, 300, 1, 1, 20, 10 },
+	{ ROLE_SCRAPE, 0, 300, 1, 1, 2, 1 },
 	{ ROLE_SCRAPE, 1, 7000, 1, 10, 0, 0 },
 	{ ROLE_REMOTE, 0, 250, 4, 5, 0, 0 },
 };

@@ -265,27 +265,23 @@ check_batches(struct storm_view *v, unsigned client)
 }
 
 static void
-match(struct storm_view *v, struct arena *a, int client, struct postings *out)
+select_series(struct storm_view *v, struct arena *a, int client,
+    struct postings *slots, struct head_capture **c)
 {
 	struct err err = ERR_INIT;
 	const struct matcher *list[1];
 	struct matcher m;
 	char text[16];
-	int rc;
 
-	if (client < 0) {
-		rc = head_match(&v->r, a, NULL, 0, out, &err);
-	} else {
-		(void)snprintf(text, sizeof(text), "%d", client);
-		if (matcher_init(&m, MATCH_EQUAL, STR_LIT("client"),
-		    str_c(text), &err) == -1)
-			storm_fail("%s", err.text);
-		list[0] = &m;
-		rc = head_match(&v->r, a, list, 1, out, &err);
-		matcher_clear(&m);
-	}
-	if (rc == -1)
-		storm_fail("matching: %s", err.text);
+	(void)snprintf(text, sizeof(text), "%d", client);
+	if (matcher_init(&m, MATCH_EQUAL, STR_LIT("client"), str_c(text),
+	    &err) == -1)
+		storm_fail("%s", err.text);
+	list[0] = &m;
+	if (head_reader_select(&v->r, a, list, client >= 0, slots, c,
+	    &err) == -1)
+		storm_fail("selecting: %s", err.text);
+	matcher_clear(&m);
 }
 
 void
@@ -293,7 +289,6 @@ storm_view_pass(struct storm_view *v, int64_t from_ms, int client,
     unsigned hold_ms)
 {
 	struct head_capture *c;
-	struct err err = ERR_INIT;
 	struct postings slots;
 	uint64_t commit = v->r.commit;
 	struct arena a;
@@ -304,9 +299,7 @@ storm_view_pass(struct storm_view *v, int64_t from_ms, int client,
 	}
 	arena_init(&a, 0);
 	head_reader_begin(&v->r);
-	match(v, &a, client, &slots);
-	if (head_reader_capture(&v->r, &a, slots, &c, &err) == -1)
-		storm_fail("capturing: %s", err.text);
+	select_series(v, &a, client, &slots, &c);
 	if (v->r.commit < commit)
 		storm_fail("commit %llu after %llu",
 		    (unsigned long long)v->r.commit,
