@@ -6,8 +6,9 @@
  *
  *	waltool write DIR none|snappy|zstd|lz4 SEED   random series and samples
  *	waltool dump DIR                              what replay finds
+ *	waltool bits DIR                              the same, values as bits
  *
- * Both print one sample a line: {labels} value timestamp, the value with 17
+ * The first two print one sample a line: {labels} value timestamp, the value with 17
  * digits, stale markers as "stale".
  */
 
@@ -54,6 +55,13 @@ print_sample(const char *labels, int64_t t_ms, double v)
 		(void)printf("%s stale %" PRId64 "\n", labels, t_ms);
 	else
 		(void)printf("%s %.17g %" PRId64 "\n", labels, v, t_ms);
+}
+
+static void
+print_bits(const char *labels, int64_t t_ms, double v)
+{
+	(void)printf("%s %016" PRIx64 " %" PRId64 "\n", labels,
+	    double_bits(v), t_ms);
 }
 
 static char *
@@ -255,6 +263,7 @@ struct in_chunk {
 };
 
 struct dump {
+	void		(*print)(const char *labels, int64_t t_ms, double v);
 	struct in_series *s;
 	size_t		  n_s, s_cap;
 	struct in_chunk	 *c;
@@ -280,12 +289,12 @@ dump_chunk(void *arg, uint32_t file, const struct head_chunk_entry *e,
 }
 
 static void
-dump_sample(struct in_series *s, int64_t t_ms, double v)
+dump_sample(const struct dump *d, struct in_series *s, int64_t t_ms, double v)
 {
 	if (t_ms <= s->last_ms)
 		return;
 	s->last_ms = t_ms;
-	print_sample(s->text, t_ms, v);
+	d->print(s->text, t_ms, v);
 }
 
 static int
@@ -309,7 +318,8 @@ dump_series(void *arg, uint64_t ref, struct labels labels, uint64_t *handle,
 	}
 	for (size_t c = 0; c < d->n_c; c++)
 		for (uint32_t k = 0; d->c[c].ref == ref && k < d->c[c].n; k++)
-			dump_sample(&d->s[i], d->c[c].t_ms[k], d->c[c].v[k]);
+			dump_sample(d, &d->s[i], d->c[c].t_ms[k],
+			    d->c[c].v[k]);
 	return 0;
 }
 
@@ -321,14 +331,15 @@ dump_samples(void *arg, const struct record_sample *s, size_t n,
 
 	(void)err;
 	for (size_t i = 0; i < n; i++)
-		dump_sample(&d->s[s[i].ref], s[i].t_ms, s[i].v);
+		dump_sample(d, &d->s[s[i].ref], s[i].t_ms, s[i].v);
 	return 0;
 }
 
 static int
-do_dump(const char *dir)
+do_dump(const char *dir,
+    void (*print)(const char *labels, int64_t t_ms, double v))
 {
-	struct dump d = { 0 };
+	struct dump d = { .print = print };
 	struct head_chunks_sink cs = { .arg = &d, .on_chunk = dump_chunk };
 	struct replay_sink rs = { .arg = &d, .on_series = dump_series,
 	    .on_samples = dump_samples };
@@ -356,7 +367,10 @@ main(int argc, char **argv)
 		return do_write(argv[2], parse_codec(argv[3]),
 		    strtoull(argv[4], NULL, 10));
 	if (argc == 3 && strcmp(argv[1], "dump") == 0)
-		return do_dump(argv[2]);
-	(void)fprintf(stderr, "usage: waltool write DIR CODEC SEED | dump DIR\n");
+		return do_dump(argv[2], print_sample);
+	if (argc == 3 && strcmp(argv[1], "bits") == 0)
+		return do_dump(argv[2], print_bits);
+	(void)fprintf(stderr, "usage: waltool write DIR CODEC SEED | "
+	    "dump DIR | bits DIR\n");
 	return 2;
 }
