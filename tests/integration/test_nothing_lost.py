@@ -4,8 +4,9 @@
 A watcher reads the newest samples of all targets every 100 ms and remembers
 them, while one random worker or the whole tree is killed with SIGKILL at a
 random moment, NOTHING_LOST_ROUNDS times (10 unless told otherwise; the seed
-is NOTHING_LOST_SEED). Only scrape's own death and that of the whole tree may
-cost scrapes.
+is NOTHING_LOST_SEED). Storage also dies while scrape is stopped, which then
+has batches on the way whose ACKs it never saw. Only scrape's own death and
+that of the whole tree may cost scrapes.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ TARGETS = 4
 SERIES = 25
 INTERVAL_MS = 1000
 TREE = "the whole tree"
+WITHHELD = "storage, its ACKs withheld"
 
 
 class Counting(Target):
@@ -89,9 +91,10 @@ class Watcher(threading.Thread):
 class Deaths:
     """Kills, and remembers from when to when scrapes may be missing."""
 
-    def __init__(self, b, watcher):
+    def __init__(self, b, watcher, targets):
         self.b = b
         self.watcher = watcher
+        self.targets = targets
         self.excused = []
         self.done = []
 
@@ -101,6 +104,8 @@ class Deaths:
         if victim == TREE:
             self.b.kill_tree()
             self.b.start(wait=False)
+        elif victim == WITHHELD:
+            self.kill_storage_unheard(workers)
         else:
             names = sorted(n for n in workers if n.split("/")[0] == victim)
             assert names, workers
@@ -113,6 +118,20 @@ class Deaths:
             self.excused.append((began * 1000 - INTERVAL_MS,
                                  time.time() * 1000 + INTERVAL_MS))
 
+    def kill_storage_unheard(self, workers):
+        """Right after a scrape, scrape is stopped: its batch is stored, the
+        ACK comes to nobody."""
+        scrapers = [p for n, p in workers.items() if n.split("/")[0] == "scrape"]
+        n = sum(t.n for t in self.targets)
+        wait_for("a scrape", lambda: sum(t.n for t in self.targets) > n, 10, 0.0005)
+        time.sleep(random.uniform(0, 0.004))
+        for pid in scrapers:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(random.choice((0, 0.005, 0.02)))
+        os.kill(workers["storage/0"], signal.SIGKILL)
+        for pid in scrapers:
+            os.kill(pid, signal.SIGCONT)
+
     def excuses(self, t0, t1):
         return any(t0 < end and t1 > begin for begin, end in self.excused)
 
@@ -121,7 +140,7 @@ def victims(b):
     """Each role and the tree once before any comes again, in random order."""
     roles = sorted({n.split("/")[0] for n in b.workers()} - {"config"})
     while True:
-        round_of = [*roles, TREE]
+        round_of = [*roles, TREE, WITHHELD]
         random.shuffle(round_of)
         yield from round_of
 
@@ -156,15 +175,15 @@ def targets():
 
 
 @contextlib.contextmanager
-def watched(text):
-    """A server with this configuration, its watcher and its deaths."""
-    with Brazier(text).start() as b:
+def watched(targets):
+    """A server that scrapes them, its watcher and its deaths."""
+    with Brazier(config({"t": [t.address for t in targets]})).start() as b:
         wait_for("all targets", lambda: len(b.query("seen_total")) ==
                  TARGETS * SERIES)
         watcher = Watcher(b)
         watcher.start()
         try:
-            yield b, watcher, Deaths(b, watcher)
+            yield b, watcher, Deaths(b, watcher, targets)
         finally:
             watcher.end()
 
@@ -191,8 +210,7 @@ def finish(b, watcher, deaths, began):
 
 def test_nothing_lost(targets):
     began = time.time()
-    with watched(config({"t": [t.address for t in targets]})) as \
-            (b, watcher, deaths):
+    with watched(targets) as (b, watcher, deaths):
         deck = victims(b)
         for _ in range(ROUNDS):
             time.sleep(random.uniform(0.2, 1.5))
@@ -250,8 +268,7 @@ class Reloads(threading.Thread):
 
 def test_volleys_and_reloads(targets):
     began = time.time()
-    with watched(config({"t": [t.address for t in targets]})) as \
-            (b, watcher, deaths):
+    with watched(targets) as (b, watcher, deaths):
         reloads = Reloads(b)
         reloads.start()
         for _ in range(ROUNDS):

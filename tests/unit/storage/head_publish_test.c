@@ -39,9 +39,35 @@ make_series(struct head *h, uint32_t i)
 	return head_series(h, labels_of(l, 2), &created, &err);
 }
 
+/* Every so many batches one more series comes, with one sample for good. */
+#define COMES_EVERY	16
+
+static uint32_t
+make_newcomer(struct head *h, size_t k)
+{
+	char text[16];
+	struct label l[2] = { { STR_LIT("__name__"), STR_LIT("new") },
+	    { STR_LIT("k"), { text, 0 } } };
+	struct err err = ERR_INIT;
+	bool created;
+
+	l[1].value.n = (size_t)snprintf(text, sizeof(text), "%zu", k);
+	return head_series(h, labels_of(l, 2), &created, &err);
+}
+
+static bool
+is_newcomer(const struct head_reader *r, uint32_t slot)
+{
+	struct head_series_view s;
+	struct err err = ERR_INIT;
+
+	return head_reader_series(r, slot, &s, &err) == 1 &&
+	    str_eq_c(head_symbol_text(r, s.label[0].value), "new");
+}
+
 /*
- * One look: all series have the same number of samples, and the right ones.
- * The count, or -1.
+ * One look: all series have the same number of samples, and the right ones,
+ * and exactly the newcomers of those batches are there. The count, or -1.
  */
 static int64_t
 look(struct head_reader *r, struct read_back *b)
@@ -50,17 +76,20 @@ look(struct head_reader *r, struct read_back *b)
 	struct postings all;
 	struct head_capture *cap;
 	struct err err = ERR_INIT;
-	int64_t n = -2;
+	int64_t n = -2, newcomers = 0;
 
 	arena_init(&a, 0);
 	head_reader_begin(r);
-	if (head_match(r, &a, NULL, 0, &all, &err) == -1 ||
-	    head_reader_capture(r, &a, all, &cap, &err) == -1)
+	if (head_reader_select(r, &a, NULL, 0, &all, &cap, &err) == -1)
 		goto fail;
 	for (size_t i = 0; i < all.n; i++) {
 		b->n = 0;
 		if (read_series(r, &cap[i], NULL, b, &err) == -1)
 			goto fail;
+		if (is_newcomer(r, all.id[i])) {
+			newcomers += b->n > 0;
+			continue;
+		}
 		if (n == -2)
 			n = (int64_t)b->n;
 		if (n != (int64_t)b->n) {
@@ -77,6 +106,11 @@ look(struct head_reader *r, struct read_back *b)
 				goto fail;
 			}
 		}
+	}
+	if (newcomers != (n + COMES_EVERY - 1) / COMES_EVERY && n > 0) {
+		(void)err_set(&err, ERR_INTERNAL, "%lld newcomers after %lld "
+		    "batches", (long long)newcomers, (long long)n);
+		goto fail;
 	}
 	head_reader_end(r);
 	arena_clear(&a);
@@ -119,8 +153,9 @@ test_publish(void **state)
 	struct head_options o = { .ceiling_bytes = 32 << 20 };
 	struct err err = ERR_INIT;
 	struct head *h = head_new(&o, &err);
-	struct head_sample s[N_SERIES];
+	struct head_sample s[N_SERIES + 1];
 	struct head_result res;
+	uint32_t n;
 	int page[2], stop[2], status;
 	pid_t pid[2];
 	int64_t end;
@@ -150,9 +185,13 @@ test_publish(void **state)
 			s[i].t_ms = T0 + (int64_t)k * 1000;
 			s[i].v = value_of(i, k);
 		}
-		assert_int_equal(head_append(h, s, N_SERIES, 0, &res, &err),
-		    0);
-		assert_int_equal(res.stored, N_SERIES);
+		n = N_SERIES;
+		if (k % COMES_EVERY == 0)
+			s[n++] = (struct head_sample){
+			    .slot = make_newcomer(h, k),
+			    .t_ms = T0 + (int64_t)k * 1000, .v = 1 };
+		assert_int_equal(head_append(h, s, n, 0, &res, &err), 0);
+		assert_int_equal(res.stored, n);
 		head_reclaim(h, mono_now().ns);
 		/* A commit must not be faster than a look, all in all. */
 		if (k % 4 == 0)
