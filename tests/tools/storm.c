@@ -34,7 +34,8 @@
 #include "common/base/clock.h"
 #include "common/base/vec.h"
 
-#define TICK_MS		10	/* 100,000 samples a second and more */
+#define TICK_MS		10	/* 100,000 samples a second … */
+#define KILL_TICK_MS	5	/* … or twice as many */
 #define LATE_NS_MAX	((int64_t)500 * 1000000)
 #define READERS_MAX	16
 #define ALL		INT64_MIN
@@ -141,16 +142,16 @@ kill_round(struct killing *k, unsigned round)
 	end = mono_add_ms(mono_now(), storm_rnd(400));
 	while (mono_before(mono_now(), end)) {
 		storm_load_tick(&k->l);
-		storm_run(&k->s, TICK_MS);
-		if (storm_rnd(5) == 0)
+		storm_run(&k->s, KILL_TICK_MS);
+		if (storm_rnd(10) == 0)
 			look(k, k->l.start_ms + (int64_t)k->l.tick *
 			    STORM_STEP_MS - 3000);
 	}
 	if (round % 2 == 0) {
 		/* nobody reads: what is stored now is not acknowledged */
-		for (uint32_t n = storm_rnd(8) + 2; n > 0; n--) {
+		for (uint32_t n = storm_rnd(60) + 10; n > 0; n--) {
 			storm_load_tick(&k->l);
-			(void)usleep(storm_rnd(8) * 1000);
+			(void)usleep(storm_rnd(1500));
 		}
 		storm_storage_kill(&k->s);
 	} else {
@@ -195,6 +196,8 @@ storm_kill(char **argv)
 	    "batches sent again %llu, of them stored %llu\n", rounds,
 	    k->in_replay, (unsigned long long)k->l.acked_samples,
 	    (unsigned long long)k->l.resent, (unsigned long long)k->withheld);
+	event_base_free(k->s.base);
+	free(k);
 	return 0;
 }
 
@@ -281,13 +284,14 @@ stopped_reader(struct reading *d)
 	uint64_t before, held;
 	int status;
 
-	d->s.kill_instance = -1;
+	/* others may only be slow: they go on */
+	d->s.kill_asked = 0;
 	(void)kill(d->reader[0], SIGUSR1);
 	if (waitpid(d->reader[0], &status, WUNTRACED) != d->reader[0] ||
 	    !WIFSTOPPED(status))
 		storm_fail("reader 0 did not stop: %x", status);
 	before = used_bytes(d);
-	for (unsigned i = 0; d->s.kill_instance == -1; i++) {
+	for (unsigned i = 0; (d->s.kill_asked & 1) == 0; i++) {
 		pid_t pid = d->reader[0];
 
 		if (i == 1200)
@@ -296,9 +300,6 @@ stopped_reader(struct reading *d)
 		load_for(d, 100, NULL);
 		d->reader[0] = pid;
 	}
-	if (d->s.kill_instance != 0 || d->s.n_kills != 1)
-		storm_fail("the end of reader %d was asked for, %u times",
-		    d->s.kill_instance, d->s.n_kills);
 	held = used_bytes(d);
 	(void)kill(d->reader[0], SIGKILL);
 	(void)waitpid(d->reader[0], &status, 0);
@@ -332,7 +333,8 @@ storm_read(char **argv)
 	if (d->n_readers < 1 || d->n_readers > READERS_MAX)
 		storm_fail("1 to %d readers", READERS_MAX);
 	storm_storage_init(&d->s, event_base_new(), argv[0], argv[1]);
-	d->s.query_timeout = "1s";
+	/* a long run has pictures that take long, on a busy machine */
+	d->s.query_timeout = ms < 60000 ? "1s" : "20s";
 	storm_load_init(&d->l, &d->s, wall_now_ms() - 2 * 3600000);
 	storm_storage_start(&d->s);
 	storm_wait(&d->s, &d->s.ready, "ready");
@@ -354,14 +356,16 @@ storm_read(char **argv)
 	for (unsigned i = 0; i < STORM_CLIENTS; i++)
 		if (d->v.newest[i] != d->l.c[i].sent)
 			storm_fail("client %u: not all is there", i);
-	(void)printf("%llu samples acknowledged, %.0f a second, %u epochs "
-	    "held too long\n", (unsigned long long)d->l.acked_samples,
+	(void)printf("%llu samples acknowledged, %.0f a second\n",
+	    (unsigned long long)d->l.acked_samples,
 	    (double)d->l.acked_samples * 1e9 /
-	    (double)mono_sub_ns(mono_now(), began), d->s.n_kills);
+	    (double)mono_sub_ns(mono_now(), began));
 	storm_load_disconnect(&d->l);
 	storm_view_close(&d->v);
 	storm_storage_stop(&d->s);
 	storm_storage_forget(&d->s);
+	event_base_free(d->s.base);
+	free(d);
 	return 0;
 }
 

@@ -78,8 +78,7 @@ struct storm_storage {
 	pid_t			 pid;
 	struct ipc_channel	*sup;
 	bool			 ready, gone;
-	int			 kill_instance;	/* of KILL_READER, or -1 */
-	uint32_t		 n_kills;
+	uint32_t		 kill_asked;	/* KILL_READER: set of instances */
 };
 
 void	 storm_storage_init(struct storm_storage *s, struct event_base *base,

@@ -181,7 +181,8 @@ storm_load_tick(struct storm_load *l)
 
 		if (c->closed)
 			storm_fail("storage closed client %u's channel", i);
-		if (l->tick % storm_shapes[i].every == 0)
+		/* one after the other */
+		if ((l->tick + i * 3) % storm_shapes[i].every == 0)
 			send_batch(c, ++c->sent, 0);
 	}
 }

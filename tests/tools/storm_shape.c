@@ -2,17 +2,19 @@
 
 /*
  * Three clients: one whose series come and go, one with wide batches of
- * several messages, one whose batches hold several times of each series.
- * Batch seq of a client is that of tick seq × every; a value is the batch
+ * several messages, one whose batches hold several times of each series:
+ * 100,000 samples a second at 10 ms a tick. No client's series are written
+ * again within 100 ms: a picture that takes longer cannot be had (see
+ * head_reader_capture). Batch seq of a client is due at seq × every ticks; a value is the batch
  * and the series' index in one exact number.
  */
 
 #include "tests/tools/storm.h"
 
 const struct storm_shape storm_shapes[STORM_CLIENTS] = {
-	{ ROLE_SCRAPE, 0, 300, 1, 1, 2, 1 },
-	{ ROLE_SCRAPE, 1, 7000, 1, 10, 0, 0 },
-	{ ROLE_REMOTE, 0, 250, 4, 5, 0, 0 },
+	{ ROLE_SCRAPE, 0, 500, 1, 10, 5, 1 },
+	{ ROLE_SCRAPE, 1, 8500, 1, 10, 0, 0 },
+	{ ROLE_REMOTE, 0, 250, 4, 10, 0, 0 },
 };
 
 uint32_t

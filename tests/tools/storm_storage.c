@@ -46,10 +46,9 @@ on_kill_reader(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 	struct storm_storage *s = ctx;
 
 	(void)ch;
-	if (k->role != ROLE_QUERY)
-		storm_fail("storage wants role %u killed", k->role);
-	s->kill_instance = (int)k->instance;
-	s->n_kills++;
+	if (k->role != ROLE_QUERY || k->instance >= 32)
+		storm_fail("storage wants %u/%u killed", k->role, k->instance);
+	s->kill_asked |= 1u << k->instance;
 }
 
 static void
@@ -71,8 +70,7 @@ storm_storage_init(struct storm_storage *s, struct event_base *base,
     const char *program, const char *dir)
 {
 	*s = (struct storm_storage){ .base = base, .program = program,
-	    .dir = dir, .query_timeout = "2m", .pid = -1,
-	    .kill_instance = -1 };
+	    .dir = dir, .query_timeout = "2m", .pid = -1 };
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, s->log) == -1)
 		storm_fail("no socket for the log");
 }
