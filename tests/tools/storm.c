@@ -324,7 +324,7 @@ storm_read(char **argv)
 	int64_t ms = strtoll(argv[2], NULL, 10) * 1000;
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	mono_time began;
+	mono_time began, ended;
 
 	self[n > 0 ? n : 0] = '\0';
 	d->self = self;
@@ -350,6 +350,7 @@ storm_read(char **argv)
 	load_for(d, ms / 2, NULL);
 	while (!storm_load_is_acked(&d->l))
 		storm_run(&d->s, TICK_MS);
+	ended = mono_now();
 	for (uint32_t i = 0; i < d->n_readers; i++)
 		reader_end(d, i);
 	storm_view_pass(&d->v, ALL, -1, 0);
@@ -359,7 +360,7 @@ storm_read(char **argv)
 	(void)printf("%llu samples acknowledged, %.0f a second\n",
 	    (unsigned long long)d->l.acked_samples,
 	    (double)d->l.acked_samples * 1e9 /
-	    (double)mono_sub_ns(mono_now(), began));
+	    (double)mono_sub_ns(ended, began));
 	storm_load_disconnect(&d->l);
 	storm_view_close(&d->v);
 	storm_storage_stop(&d->s);

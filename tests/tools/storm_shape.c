@@ -13,7 +13,7 @@
 
 const struct storm_shape storm_shapes[STORM_CLIENTS] = {
 	{ ROLE_SCRAPE, 0, 500, 1, 10, 5, 1 },
-	{ ROLE_SCRAPE, 1, 8500, 1, 10, 0, 0 },
+	{ ROLE_SCRAPE, 1, 9000, 1, 10, 0, 0 },
 	{ ROLE_REMOTE, 0, 250, 4, 10, 0, 0 },
 };
 
