@@ -44,4 +44,5 @@ fuzz_catalogue_PKGS := libevent_core
 $(foreach p,$(FUZZERS),$(eval $(call TESTPROG_rules,$(p),fuzz,-fsanitize=fuzzer)))
 
 .PHONY: fuzz-programs
-fuzz-programs: $(FUZZERS:%=$(B)/tests/%)
+# waltool writes seeds
+fuzz-programs: $(FUZZERS:%=$(B)/tests/%) $(B)/tests/waltool
