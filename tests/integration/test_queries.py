@@ -229,24 +229,37 @@ def test_large_replies(b):
 
 
 def test_slow_readers_and_those_that_leave(b):
-    def request():
-        s = socket.create_connection(("127.0.0.1", b.port), timeout=20)
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
-        s.sendall(f"GET /{path(LARGE)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        return s
-
-    with request() as slow, request() as leaver:
+    with request(b) as slow, request(b) as leaver:
         data = b""
         for i in range(10):
             data += slow.recv(1 << 16)
             leaver.recv(1 << 14)
-            time.sleep(0.05)
             # a process is left for others
-            assert seconds(lambda: b.query("sum(many)")) < 1
+            b.query("sum(many)")
+        assert len(queries(b, expr=LARGE)) == 2
         leaver.close()
-        wait_for("the other's end", lambda: len(queries(b, expr=LARGE)) <= 1, 2, 0.01)
-        while piece := slow.recv(1 << 20):
-            data += piece
+        wait_for("the other's end", lambda: len(queries(b, expr=LARGE)) <= 1)
+        check_raw(data + rest_of(slow))
+    wait_for("no query", lambda: not queries(b, expr=LARGE))
+    assert b.value("count(many)") == N_SERIES
+
+
+def request(b):
+    """A connection that asks for what is large, and does not read."""
+    s = socket.create_connection(("127.0.0.1", b.port), timeout=60)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    s.sendall(f"GET /{path(LARGE)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    return s
+
+
+def rest_of(s):
+    data = b""
+    while piece := s.recv(1 << 20):
+        data += piece
+    return data
+
+
+def check_raw(data):
     head, _, body = data.partition(b"\r\n\r\n")
     assert b" 200 " in head
     if b"chunked" in head:
@@ -257,5 +270,34 @@ def test_slow_readers_and_those_that_leave(b):
             body = body[int(n, 16) + 2:]
         body = b"".join(out)
     check_large(body)
-    wait_for("no query", lambda: not queries(b, expr=LARGE), 5)
-    assert b.value("count(many)") == N_SERIES
+
+
+def test_slow_readers_free_their_processes():
+    """A client that does not read holds a process, until others need it."""
+    with server("--query.workers=3") as b, contextlib.ExitStack() as stack:
+        before = next(w for w in b.status()["workers"] if w["role"] == "web")
+        slow = [stack.enter_context(request(b)) for _ in range(2)]
+        for s in slow:
+            s.recv(1)
+        wait_for("both held", lambda: len(queries(b, expr=LARGE)) == 2)
+        # a query beside them is answered long before the 30 s of a slow
+        # client are over: its process was free when both have sent nothing
+        assert b.api("query", timeout=25, query="sum(many)")["result"]
+        assert len(queries(b, expr=LARGE)) <= 1
+        for s in slow:
+            check_raw(b"H" + rest_of(s))
+        after = next(w for w in b.status()["workers"] if w["role"] == "web")
+        assert before["pid"] == after["pid"]
+
+
+def test_stop_cancels_what_runs():
+    with server() as b:
+        with background(b, SLOW, SLOW) as slow:
+            wait_for("the queries", lambda: len(queries(b)) == 2)
+            b.process.popen.send_signal(signal.SIGTERM)
+            for f in slow:
+                status, answer = f.result(30)
+                assert status == 499 and "query was canceled" in answer["error"], answer
+        assert b.process.popen.wait(30) == 0
+        # nobody had to be killed for it
+        assert "did not stop in time" not in b.process.output()

@@ -119,6 +119,7 @@ web_stop(void *ctx, uint32_t deadline_ms)
 	web->stopping = true;
 	web->stop_deadline = mono_add_ms(mono_now(), deadline_ms);
 	http_server_stop(web->server);
+	pool_cancel_all(web->pool);
 	web->stop_ev = evtimer_new(worker_base(web->w), stop_cb, web);
 	if (web->stop_ev == NULL)
 		worker_stopped(web->w);

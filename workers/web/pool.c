@@ -26,6 +26,7 @@
 #define TICK_MS		250
 #define COPY_MAX	(128 * 1024)	/* last pieces up to this are copied */
 #define GRACE_MS	2000	/* for a process to notice the deadline itself */
+#define SPILL_MIN	((size_t)32 << 20) /* our line is 128 MiB at least */
 #define INLINE_MAX	(48 * 1024)	/* parameters on the message itself */
 #define ORIGIN_PATH_MAX	2048	/* of a path, for the query log */
 
@@ -39,6 +40,7 @@ struct job {
 	mono_time		 deadline;
 	bool			 killed;
 	bool			 timed_out;
+	bool			 is_slow;	/* its client, and others wait */
 	char			 client[64];
 	char			*text;		/* the query, for people */
 };
@@ -51,6 +53,7 @@ struct pool_worker {
 	uint32_t		 instance;
 	struct ring		*ring;		/* NULL until it is offered */
 	struct job		*job;
+	uint64_t		 seen;		/* promised, a tick ago */
 };
 
 struct pool {
@@ -59,6 +62,8 @@ struct pool {
 	size_t			 n_workers;
 	struct job_list		 queue;
 	size_t			 n_queued, n_running;
+	size_t			 spilled_bytes;	/* of slow clients, here */
+	size_t			 spill_max;
 	struct event		*tick;
 	metrics_slot		*m_queries;
 };
@@ -360,8 +365,10 @@ pool_submit(struct pool *p, struct call *c, uint32_t kind)
 /* --- replies --- */
 
 struct piece {
-	struct ring	*ring;
+	struct ring	*ring;		/* NULL: the bytes are here */
 	uint32_t	 len;
+	size_t		*spilled;
+	char		 bytes[];
 };
 
 static void
@@ -369,8 +376,11 @@ piece_done(void *arg)
 {
 	struct piece *pc = arg;
 
-	ring_take(pc->ring, pc->len);
-	ring_put(pc->ring);
+	if (pc->ring != NULL) {
+		ring_take(pc->ring, pc->len);
+		ring_put(pc->ring);
+	} else
+		*pc->spilled -= pc->len;
 	free(pc);
 }
 
@@ -391,6 +401,30 @@ ring_freed(void *arg)
 		event_active(w->pool->tick, EV_TIMEOUT, 0);
 }
 
+/*
+ * A client is slow and others wait for processes: its bytes are kept here,
+ * so that its process gets done. Only what is alone in the ring, for a ring
+ * is given back in order. false: not so, or there is no room.
+ */
+static bool
+piece_spill(struct job *j, struct pool_worker *w, struct str bytes)
+{
+	struct pool *p = w->pool;
+	struct piece *pc;
+
+	if (!j->is_slow || p->spilled_bytes + bytes.n > p->spill_max ||
+	    w->ring->promised - w->ring->taken != bytes.n ||
+	    (pc = malloc(sizeof(*pc) + bytes.n)) == NULL)
+		return false;
+	*pc = (struct piece){ NULL, (uint32_t)bytes.n, &p->spilled_bytes };
+	memcpy(pc->bytes, bytes.p, bytes.n);
+	p->spilled_bytes += bytes.n;
+	http_reply_ref(j->call->x, str_from(pc->bytes, bytes.n), piece_done,
+	    pc);
+	ring_take(w->ring, (uint32_t)bytes.n);
+	return true;
+}
+
 /* To the client: a copy of what is short and last, else by reference. */
 static void
 piece_send(struct job *j, struct pool_worker *w, struct str bytes, bool last)
@@ -400,6 +434,8 @@ piece_send(struct job *j, struct pool_worker *w, struct str bytes, bool last)
 
 	if (c != NULL && bytes.n > 0)
 		c->sent_bytes += bytes.n;
+	if (c != NULL && bytes.n > 0 && piece_spill(j, w, bytes))
+		return;
 	if (c == NULL || bytes.n == 0 || (last && bytes.n <= COPY_MAX) ||
 	    (pc = malloc(sizeof(*pc))) == NULL) {
 		if (c != NULL)
@@ -408,7 +444,7 @@ piece_send(struct job *j, struct pool_worker *w, struct str bytes, bool last)
 			ring_take(w->ring, (uint32_t)bytes.n);
 		return;
 	}
-	*pc = (struct piece){ w->ring, (uint32_t)bytes.n };
+	*pc = (struct piece){ w->ring, (uint32_t)bytes.n, NULL };
 	w->ring->refs++;
 	http_reply_ref(c->x, bytes, piece_done, pc);
 }
@@ -585,6 +621,41 @@ check_running(struct pool *p, mono_time now)
 	}
 }
 
+/*
+ * Somebody waits for a process: the ring of one whose client has not taken in
+ * a tick what was there at the last is freed, and its further bytes are kept
+ * here. One a tick, and a second one only while there is room: better one
+ * process done than all of them half.
+ */
+static void
+free_from_slow_client(struct pool *p)
+{
+	struct pool_worker *found = NULL;
+	bool had_one = false;
+	struct ring *next;
+
+	for (struct pool_worker *w = p->workers; w != NULL; w = w->next) {
+		uint64_t seen = w->seen;
+
+		if (w->ring == NULL || !ipc_channel_is_open(w->ch))
+			continue;
+		w->seen = w->ring->promised;
+		had_one |= w->job != NULL && w->job->is_slow;
+		/* one that is done already first */
+		if (w->ring->taken < seen && (found == NULL ||
+		    w->job == NULL))
+			found = w;
+	}
+	if (p->n_queued == 0 || found == NULL || p->spilled_bytes +
+	    REPLY_RING_BYTES > (had_one ? p->spill_max / 2 : p->spill_max) ||
+	    (next = ring_detach(found->ring, &p->spilled_bytes)) == NULL)
+		return;
+	found->ring = next;
+	if (found->job != NULL)
+		found->job->is_slow = true;
+	ring_freed(found);
+}
+
 static void
 tick_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -595,6 +666,7 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	check_running(p, now);
+	free_from_slow_client(p);
 	pool_start_jobs(p);
 	(void)event_add(p->tick, &every);
 }
@@ -608,6 +680,9 @@ pool_new(struct web *web)
 
 	p->web = web;
 	TAILQ_INIT(&p->queue);
+	p->spill_max = (size_t)worker_memory_limit(web->w) / 4;
+	if (p->spill_max < SPILL_MIN)
+		p->spill_max = SPILL_MIN;
 	p->m_queries = metrics_get(m, METRIC_ENGINE_QUERIES, "");
 	metrics_set(metrics_get(m, METRIC_ENGINE_QUERIES_MAX, ""),
 	    (double)web->set.n_query_max);
@@ -688,6 +763,22 @@ pool_kill(struct pool *p, uint64_t id)
 		}
 	}
 	return false;
+}
+
+void
+pool_cancel_all(struct pool *p)
+{
+	struct job *j;
+
+	while ((j = TAILQ_FIRST(&p->queue)) != NULL)
+		job_refuse(p, j, ERR_CANCELED, "query was canceled");
+	for (struct pool_worker *w = p->workers; w != NULL; w = w->next) {
+		if (w->job == NULL || (w->job->call != NULL &&
+		    w->job->call->begun))
+			continue;
+		w->job->killed = true;
+		job_cancel(w->job);
+	}
 }
 
 size_t

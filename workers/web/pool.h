@@ -13,7 +13,9 @@
  *	              └─ deadline, client gone: out of the queue
  *
  * A process is free again when its last piece has left the ring, so bytes of
- * two replies never mix in it.
+ * two replies never mix in it. When all are taken, others wait and a client
+ * is slow, its bytes are copied out of the ring, within a bound, so that the
+ * process can go on.
  */
 
 #include "workers/web/web.h"
@@ -30,6 +32,8 @@ void	 pool_submit(struct pool *p, struct call *c, uint32_t kind);
 
 /* Gives up job `id`; false when there is none. */
 bool	 pool_kill(struct pool *p, uint64_t id);
+/* At a stop: none waits or computes any more; replies under way go on. */
+void	 pool_cancel_all(struct pool *p);
 /* {"queries":[{"id":…,"state":"running",…},…]} */
 void	 pool_describe(struct pool *p, struct buf *out);
 size_t	 pool_n_jobs(const struct pool *p);

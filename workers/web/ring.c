@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Big enough, and it cannot shrink under the mapping. */
@@ -63,8 +64,61 @@ ring_put(struct ring *r)
 	if (--r->refs > 0)
 		return;
 	(void)munmap(bytes.out, REPLY_RING_BYTES);
-	(void)munmap(r->page, REPLY_PAGE_BYTES);
+	if (r->page != NULL)
+		(void)munmap(r->page, REPLY_PAGE_BYTES);
+	if (r->spilled != NULL)
+		*r->spilled -= REPLY_RING_BYTES;
 	free(r);
+}
+
+static void
+copy_promised(char *to, const struct ring *r)
+{
+	size_t pos = r->taken % REPLY_RING_BYTES;
+	size_t n = (size_t)(r->promised - r->taken);
+	size_t first = REPLY_RING_BYTES - pos;
+
+	if (first > n)
+		first = n;
+	memcpy(to + pos, r->bytes + pos, first);
+	memcpy(to, r->bytes, n - first);
+}
+
+struct ring *
+ring_detach(struct ring *r, size_t *spilled)
+{
+	union { const char *in; void *out; } at = { r->bytes };
+	struct ring *next = calloc(1, sizeof(*next));
+	void *view = MAP_FAILED, *copy = MAP_FAILED;
+
+	/* a length of 0 makes a second view of shared memory */
+	if (next != NULL)
+		view = mremap(at.out, 0, REPLY_RING_BYTES, MREMAP_MAYMOVE);
+	if (view != MAP_FAILED)
+		copy = mmap(NULL, REPLY_RING_BYTES, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (copy != MAP_FAILED) {
+		copy_promised(copy, r);
+		if (mremap(copy, REPLY_RING_BYTES, REPLY_RING_BYTES,
+		    MREMAP_MAYMOVE | MREMAP_FIXED, at.out) != MAP_FAILED) {
+			*next = (struct ring){ .refs = 1, .bytes = view,
+			    .page = r->page, .promised = r->promised,
+			    .taken = r->promised, .freed = r->freed,
+			    .arg = r->arg };
+			reply_store(&next->page->taken, next->taken);
+			r->page = NULL;
+			r->freed = NULL;
+			r->spilled = spilled;
+			*spilled += REPLY_RING_BYTES;
+			ring_put(r);
+			return next;
+		}
+		(void)munmap(copy, REPLY_RING_BYTES);
+	}
+	if (view != MAP_FAILED)
+		(void)munmap(view, REPLY_RING_BYTES);
+	free(next);
+	return NULL;
 }
 
 bool
@@ -84,7 +138,8 @@ void
 ring_take(struct ring *r, uint32_t len)
 {
 	r->taken += len;
-	reply_store(&r->page->taken, r->taken);
+	if (r->page != NULL)
+		reply_store(&r->page->taken, r->taken);
 	if (r->freed != NULL)
 		r->freed(r->arg);
 }
