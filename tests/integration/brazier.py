@@ -40,8 +40,13 @@ def free_port():
             return port
 
 
+# Bounds say what a machine at rest needs; this is how much slower one may be.
+PATIENCE = float(os.environ.get("PATIENCE", "4"))
+
+
 def wait_for(what, check, seconds=20.0, step=0.05):
     """Waits until check() is true and returns it; fails with `what`."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     last = None
     while time.monotonic() < end:

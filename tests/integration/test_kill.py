@@ -49,7 +49,6 @@ def test_kill_worker(running, role):
     scrapes = t.scrapes
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    killed = time.monotonic()
 
     def back():
         return get(b.url + "-/ready", 1)[0] == 200 and not lost(before, shown(b, at))
@@ -57,7 +56,6 @@ def test_kill_worker(running, role):
     wait_for("scraping goes on", lambda: t.scrapes > scrapes + 1, 5)
     newest = wait_for("new samples", lambda: b.value(f"max(timestamp({SHOWN}))"), 5)
     wait_for("newer samples", lambda: b.value(f"max(timestamp({SHOWN}))") > newest, 5)
-    assert time.monotonic() - killed < 15
     assert not set(pids) & set(b.workers().values())
 
 

@@ -50,7 +50,8 @@ def test_changed_target_leaves_the_others_alone():
         times = sorted(b.samples(f'a{{instance="{stays.address}"}}[1m]', at)
                        .popitem()[1])
         gaps = [y - x for x, y in zip(times, times[1:])]
-        assert gaps and max(gaps) < 1500, gaps
+        # a reload that costs a scrape would cost five; a busy machine may one
+        assert gaps and sum(g >= 1500 for g in gaps) <= 1, gaps
 
 
 def test_reload_by_sighup_of_many():
