@@ -10,14 +10,22 @@
 
 #define FIRST_CAP	16
 #define TABLE_FIRST	1024	/* slots; a power of two */
+#define RECENT		16	/* places; a power of two */
 
 struct cache_slot {
 	uint32_t	key;	/* symbol of the source + 1; 0 = empty */
 	uint32_t	val;
 };
 
+/* A label by its place in the set, as it was translated last. */
+struct recent {
+	struct label_sym	in, out;
+	bool			used;
+};
+
 /* From the symbols of one source to the merged ones. */
 struct merge_cache {
+	struct recent		 recent[RECENT];
 	struct cache_slot	*slots;
 	uint32_t		 mask;
 	uint32_t		 n;
@@ -151,6 +159,25 @@ translate(struct merge_symbols *m, size_t sub, uint32_t sym, uint32_t *out,
 	return 0;
 }
 
+/* Neighbours share most of their labels: those of the last series first. */
+static int
+translate_label(struct merge_symbols *m, size_t sub, uint32_t i,
+    struct label_sym in, struct label_sym *out, struct err *err)
+{
+	struct recent *r = &m->caches[sub].recent[i % RECENT];
+
+	if ((!r->used || r->in.name != in.name) &&
+	    translate(m, sub, in.name, &r->out.name, err) == -1)
+		return -1;
+	if ((!r->used || r->in.value != in.value) &&
+	    translate(m, sub, in.value, &r->out.value, err) == -1)
+		return -1;
+	r->in = in;
+	r->used = true;
+	*out = r->out;
+	return 0;
+}
+
 int
 merge_symbols_labels(struct merge_symbols *m, size_t sub,
     const struct source_series *in, struct label_sym *out, struct err *err)
@@ -158,9 +185,8 @@ merge_symbols_labels(struct merge_symbols *m, size_t sub,
 	uint32_t i;
 
 	for (i = 0; i < in->n_labels; i++)
-		if (translate(m, sub, in->labels[i].name, &out[i].name,
-		    err) == -1 || translate(m, sub, in->labels[i].value,
-		    &out[i].value, err) == -1)
+		if (translate_label(m, sub, i, in->labels[i], &out[i], err) ==
+		    -1)
 			return -1;
 	return 0;
 }
