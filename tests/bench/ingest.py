@@ -36,7 +36,7 @@ modes:
            the targets, which grow by half a step (--start series each first)
            until a scrape is late, missed or failed, or samples become
            visible slower than they are scraped; then two steps between.
-           About 40 s a step with --seconds 20, 15 minutes in all:
+           About 45 s a step with --seconds 20, 15 minutes in all:
                ingest.py rate --seconds 20
            The targets' own share of a CPU is printed with each step; both
            need 4 KB of memory a series.
@@ -322,7 +322,7 @@ def main():
     a.add_argument("--seconds", type=float, help="measured: 60 (rate: 20 a step, "
                    "million: 600)")
     a.add_argument("--warmup", type=float, help="before that, after all targets "
-                   "are up: 15 (rate: 8, million: 30)")
+                   "are up: 15 (million: 30)")
     a.add_argument("--sample", type=float, default=5, help="seconds between two "
                    "looks at the memory (5)")
     a.add_argument("--gzip", action="store_true")
@@ -339,7 +339,7 @@ def main():
     for key, value in (("targets", 50 if big else 20), ("series", 20000 if big else 5000),
                        ("interval", "15s" if big else "1s"),
                        ("seconds", 600 if big else 20 if o.mode == "rate" else 60),
-                       ("warmup", 30 if big else 8 if o.mode == "rate" else 15)):
+                       ("warmup", 30 if big else 15)):
         if getattr(o, key) is None:
             setattr(o, key, value)
     {"steady": steady, "million": steady, "rate": rate, "replay": replay}[o.mode](o)
