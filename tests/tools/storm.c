@@ -87,8 +87,15 @@ look(struct killing *k, int64_t from_ms)
 {
 	uint64_t acked[STORM_CLIENTS];
 
-	for (unsigned i = 0; i < STORM_CLIENTS; i++)
+	for (unsigned i = 0; i < STORM_CLIENTS; i++) {
+		int64_t t;
+
 		acked[i] = k->l.c[i].acked;
+		/* the window must reach back to it */
+		t = shape_time(k->l.start_ms, i, acked[i], 0);
+		if (t < from_ms)
+			from_ms = t;
+	}
 	storm_view_pass(&k->v, from_ms, -1, 0);
 	for (unsigned i = 0; i < STORM_CLIENTS; i++) {
 		if (k->v.newest[i] < acked[i] || k->v.newest[i] < k->seen[i])
