@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "common/base/wire.h"
+#include "ipc/memfd.h"
 
+#define FAR_BYTES	((size_t)4 << 20)	/* that a memfd is filled up to */
 /* A sample takes a value and an id, and 4 bytes more with its own time. */
 #define SAMPLE_BYTES(same_time)	((same_time) ? 12u : 16u)
 
@@ -22,6 +24,17 @@ append_series_clear(struct append_series *s)
 	buf_clear(&s->b);
 }
 
+/* More than a message holds: the same bytes in a memfd. */
+static int
+send_far(struct ipc_channel *ch, struct str bytes, struct err *err)
+{
+	int fd = memfd_seal("series", bytes, err);
+
+	if (fd == -1)
+		return -1;
+	return ipc_send(ch, IPC_SERIES, 0, NULL, 0, &fd, 1, err);
+}
+
 int
 append_series_flush(struct append_series *s, struct ipc_channel *ch,
     struct err *err)
@@ -31,28 +44,64 @@ append_series_flush(struct append_series *s, struct ipc_channel *ch,
 	if (s->n == 0)
 		return 0;
 	memcpy(s->b.p, &s->n, sizeof(s->n));
-	r = ipc_send(ch, IPC_SERIES, 0, s->b.p, s->b.n, NULL, 0, err);
-	buf_reset(&s->b);
+	if (s->b.n > IPC_MSG_MAX) {
+		r = send_far(ch, buf_str(&s->b), err);
+		buf_clear(&s->b);
+	} else {
+		r = ipc_send(ch, IPC_SERIES, 0, s->b.p, s->b.n, NULL, 0, err);
+		buf_reset(&s->b);
+	}
 	s->n = 0;
 	return r;
+}
+
+/* Bytes of one declaration; 0 and err when it is too large. */
+static size_t
+declaration_bytes(struct labels ls, struct err *err)
+{
+	size_t n = 8;
+
+	if (ls.n > APPEND_LABELS_MAX) {
+		err_set(err, ERR_LIMIT, "series of %zu labels, at most %d are "
+		    "allowed", ls.n, APPEND_LABELS_MAX);
+		return 0;
+	}
+	for (size_t i = 0; i < ls.n; i++) {
+		const struct label *l = &ls.l[i];
+
+		if (l->name.n > APPEND_LABEL_BYTES_MAX ||
+		    l->value.n > APPEND_LABEL_BYTES_MAX) {
+			err_set(err, ERR_LIMIT, "label of %zu bytes, at most "
+			    "%u are allowed", l->name.n > l->value.n ?
+			    l->name.n : l->value.n, APPEND_LABEL_BYTES_MAX);
+			return 0;
+		}
+		n += 8 + l->name.n + l->value.n;
+	}
+	if (n + 4 > APPEND_SET_BYTES_MAX) {
+		err_set(err, ERR_LIMIT, "labels of a series take %zu bytes, "
+		    "at most %u are allowed", n, APPEND_SET_BYTES_MAX - 4);
+		return 0;
+	}
+	return n;
+}
+
+/* Whether n bytes more still go where the others are. */
+static bool
+fits(const struct append_series *s, size_t n)
+{
+	return s->b.n + n <=
+	    (s->b.n > IPC_MSG_MAX ? FAR_BYTES : (size_t)IPC_MSG_MAX);
 }
 
 int
 append_series_add(struct append_series *s, struct ipc_channel *ch,
     uint32_t id, struct labels ls, struct err *err)
 {
-	size_t i, n = 8;
+	size_t i, n = declaration_bytes(ls, err);
 
-	if (ls.n > APPEND_LABELS_MAX)
-		return err_set(err, ERR_LIMIT, "series of %zu labels", ls.n);
-	for (i = 0; i < ls.n; i++)
-		n += 8 + ls.l[i].name.n + ls.l[i].value.n;
-	if (n + 4 > IPC_MSG_MAX)
-		return err_set(err, ERR_LIMIT,
-		    "labels of a series take %zu bytes, at most %d are allowed",
-		    n, IPC_MSG_MAX - 12);
-	if (s->b.n + n > IPC_MSG_MAX &&
-	    append_series_flush(s, ch, err) == -1)
+	if (n == 0 || (s->n > 0 && !fits(s, n) &&
+	    append_series_flush(s, ch, err) == -1))
 		return -1;
 	if (s->n == 0)
 		wire_put_u32(&s->b, 0);	/* the count, set when it is sent */
@@ -124,15 +173,15 @@ append_forget(struct ipc_channel *ch, const uint32_t *ids, size_t n,
 	return 0;
 }
 
-const char *
-append_series_read(const struct ipc_msg *m,
+static const char *
+read_declarations(const void *data, size_t bytes,
     int (*fn)(void *arg, uint32_t id, struct labels ls), void *arg)
 {
 	struct label l[APPEND_LABELS_MAX];
 	struct wire_reader r;
 	uint32_t i, k, n, n_labels, id;
 
-	wire_reader_init(&r, m->data, m->n);
+	wire_reader_init(&r, data, bytes);
 	n = wire_get_count(&r, 8);
 	for (i = 0; i < n && !r.failed; i++) {
 		id = wire_get_u32(&r);
@@ -153,6 +202,25 @@ append_series_read(const struct ipc_msg *m,
 			return "series refused";
 	}
 	return wire_end(&r) ? NULL : "malformed series";
+}
+
+const char *
+append_series_read(const struct ipc_msg *m,
+    int (*fn)(void *arg, uint32_t id, struct labels ls), void *arg)
+{
+	struct err err = ERR_INIT;
+	struct str far;
+	const char *why;
+
+	if (m->n_fds == 0)
+		return read_declarations(m->data, m->n, fn, arg);
+	if (m->n != 0)
+		return "series beside a memfd of series";
+	if (memfd_map(m->fds[0], APPEND_SET_BYTES_MAX, &far, &err) == -1)
+		return "not a sealed memfd of series";
+	why = read_declarations(far.p, far.n, fn, arg);
+	memfd_unmap(far);
+	return why;
 }
 
 const char *

@@ -41,11 +41,15 @@
 #include "ipc/channel.h"
 
 #define APPEND_ID_MAX		(1u << 26)
-#define APPEND_LABELS_MAX	1024	/* of one series */
+#define APPEND_LABELS_MAX	4096	/* of one series */
+#define APPEND_LABEL_BYTES_MAX	((1u << 24) - 1)	/* name or value */
+/* Bytes of one label set, and with it of a memfd of declarations. */
+#define APPEND_SET_BYTES_MAX	(64u << 20)
 
 /*
- * Collects series declarations into SERIES messages of at most 64 KiB.
- * -1 with ERR_LIMIT when one label set alone is larger than a message.
+ * Collects series declarations into SERIES messages: inline up to 64 KiB,
+ * label sets that are larger, and what follows them, in a sealed memfd.
+ * -1 with ERR_LIMIT when one label set alone is beyond the limits above.
  */
 struct append_series {
 	struct buf	 b;

@@ -199,7 +199,10 @@ MSG_CHECK(msg_query_kill, 8);
 
 /* --- append protocol: ipc/append.h tells the story --- */
 
-/* SERIES + count × (u32 id, u32 n_labels, n × (str name, str value)). */
+/*
+ * SERIES + count × (u32 id, u32 n_labels, n × (str name, str value)); with a
+ * descriptor the same lies in a sealed memfd and the message is empty.
+ */
 
 enum samples_flags {
 	SAMPLES_COMMIT = 1,	/* last message of the batch */

@@ -462,8 +462,10 @@ fetch_redirect(struct http_fetch *f)
 {
 	CURLU *u = curl_url();
 	char *url = NULL;
+	int status = f->status;
 
 	easy_drop(f);
+	f->status = 0;		/* what fails now fails to get an answer */
 	buf_add_byte(&f->location, 0);
 	if (++f->n_redirects > HTTP_REDIRECTS_MAX)
 		fetch_error(f, ERR_UNAVAILABLE, "stopped after 10 redirects");
@@ -481,9 +483,8 @@ fetch_redirect(struct http_fetch *f)
 	free(f->url);
 	f->url = xstrdup(url);
 	curl_free(url);
-	if (f->status != 307 && f->status != 308)
+	if (status != 307 && status != 308)
 		f->post = false;
-	f->status = 0;
 	fetch_go(f);
 }
 
@@ -497,9 +498,11 @@ decode_body(struct http_fetch *f)
 	if (f->status != 200 || f->encoding.n != 4 ||
 	    memcmp(f->encoding.p, "gzip", 4) != 0)
 		return 0;
-	if (f->body.n < 2 || memcmp(f->body.p, "\x1f\x8b", 2) != 0)
+	/* Go reads the ten bytes of a header before it looks at them */
+	if (f->body.n < 10 || memcmp(f->body.p, "\x1f\x8b", 2) != 0)
 		return err_set(&f->err, ERR_BAD_DATA, f->body.n == 0 ?
-		    "EOF" : "gzip: invalid header");
+		    "EOF" : f->body.n < 10 ? "unexpected EOF" :
+		    "gzip: invalid header");
 	out = http_buf_take(f->client->loop);
 	r = decompress_add(COMPRESS_GZIP, buf_str(&f->body),
 	    f->max_body_bytes == 0 ? 0 : f->max_body_bytes - 1, &out, &f->err);

@@ -68,7 +68,7 @@
 #define HEAD_SEGMENTS		65536u
 #define HEAD_SLOTS_MAX		((uint64_t)HEAD_SEGMENTS * HEAD_SEGMENT_SLOTS)
 #define HEAD_LABELS_MAX		4096u	/* of one series */
-#define HEAD_SYMBOL_MAX		(1u << 20)	/* bytes of one symbol */
+#define HEAD_SYMBOL_MAX		((1u << 24) - 1)	/* bytes of one symbol */
 #define HEAD_PAGE_BYTES		4096u	/* a reader's page */
 
 typedef uint32_t head_off;

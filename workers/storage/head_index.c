@@ -429,6 +429,20 @@ record_make(struct head *h, uint64_t ref, uint32_t slot, struct labels ls)
 	return off;
 }
 
+/*
+ * Room for the series in front of what is kept for known ones. A large label
+ * must not eat into that; that its text may be there already counts little.
+ */
+static bool
+has_room(struct head *h, struct labels ls)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < ls.n; i++)
+		bytes += ls.l[i].name.n + ls.l[i].value.n;
+	return head_alloc_room(h) >= h->reserve_units + bytes / HEAD_UNIT;
+}
+
 uint32_t
 head_series_make(struct head *h, uint64_t ref, uint64_t hash,
     struct labels ls, struct err *err)
@@ -440,7 +454,7 @@ head_series_make(struct head *h, uint64_t ref, uint64_t hash,
 	if (check_labels(ls, err) == -1)
 		return HEAD_NO_SLOT;
 	if (slot >= HEAD_SLOTS_MAX ||
-	    head_alloc_room(h) < h->reserve_units ||
+	    !has_room(h, ls) ||
 	    (place = slot_place(h, slot)) == NULL ||
 	    (off = record_make(h, ref, slot, ls)) == 0) {
 		(void)no_room(h, err);

@@ -360,7 +360,9 @@ test_redirects(void **state)
 	assert_null(strstr(r.body.p, "Authorization"));
 	buf_clear(&r.body);
 	run_path(c, &r, "/loop");
-	assert_non_null(strstr(r.err.text, "stopped after 10 redirects"));
+	assert_non_null(strstr(r.err.text, "Get \"http://"));
+	assert_non_null(strstr(r.err.text,
+	    "/loop\": stopped after 10 redirects"));
 	buf_clear(&r.body);
 	run_path(c, &r, "/file");
 	assert_non_null(strstr(r.err.text, "unsupported protocol scheme"));

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -244,6 +245,7 @@ test_violations(void **state)
 	expect_violation(&m, sizeof(m.h) + 8, 0);
 	m.h = (struct raw_hdr){ .type = IPC_SERIES };
 	expect_violation(&m, sizeof(m.h) + IPC_MSG_MAX + 1, 0);
+	m.h = (struct raw_hdr){ .type = IPC_FORGET };
 	expect_violation(&m, sizeof(m.h) + 8, 1);	/* a descriptor */
 	m.h = (struct raw_hdr){ .type = IPC_CREDIT };
 	m.data[0] = 1;
@@ -376,6 +378,112 @@ test_append(void **state)
 	event_base_free(c.base);
 }
 
+/* Label sets that no message holds, between some that it does. */
+struct far_ctx { struct event_base *base; size_t value_bytes[8]; uint32_t n, near, far; };
+
+static int
+count_far(void *arg, uint32_t id, struct labels ls)
+{
+	struct far_ctx *c = arg;
+
+	assert_int_equal(id, ++c->n);
+	assert_int_equal(ls.n, 1);
+	assert_int_equal(ls.l[0].value.n, c->value_bytes[id - 1]);
+	for (size_t i = 0; i < ls.l[0].value.n; i++)
+		assert_int_equal(ls.l[0].value.p[i], 'v');
+	return 0;
+}
+
+static void
+on_far_series(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
+{
+	struct far_ctx *c = ctx;
+
+	(void)ch;
+	c->near += m->n_fds == 0;
+	c->far += m->n_fds;
+	assert_null(append_series_read(m, count_far, c));
+	if (c->n == 8)
+		event_base_loopbreak(c->base);
+}
+
+static void
+test_append_far(void **state)
+{
+	const struct ipc_handler handlers[] = { { IPC_SERIES, on_far_series } };
+	struct far_ctx c = { .base = event_base_new(), .value_bytes = { 10, 1 << 20,
+	    20, 70000, 4 << 20, 100, 65535, 1 } };
+	char *value = malloc(APPEND_LABEL_BYTES_MAX + 1);
+	struct append_series s;
+	struct err e = ERR_INIT;
+	struct ipc_channel *a, *b;
+	struct end ea = { 0 };
+	struct label l = { STR_LIT("a"), STR_EMPTY };
+	int fds[2];
+
+	(void)state;
+	memset(value, 'v', APPEND_LABEL_BYTES_MAX + 1);
+	assert_int_equal(ipc_pair(fds, &e), 0);
+	a = ipc_channel_new(c.base, fds[0], scrape_end, NULL, 0, on_closed,
+	    &ea);
+	b = ipc_channel_new(c.base, fds[1], storage_end, handlers, 1,
+	    on_closed, &c);
+	append_series_init(&s);
+	for (uint32_t i = 0; i < 8; i++) {
+		l.value = str_from(value, c.value_bytes[i]);
+		assert_int_equal(append_series_add(&s, a, i + 1,
+		    (struct labels){ &l, 1 }, &e), 0);
+	}
+	/* what is refused does not disturb what waits */
+	l.value = str_from(value, APPEND_LABEL_BYTES_MAX + 1);
+	assert_int_equal(append_series_add(&s, a, 9, (struct labels){ &l, 1 },
+	    &e), -1);
+	assert_int_equal(e.kind, ERR_LIMIT);
+	assert_int_equal(append_series_flush(&s, a, &e), 0);
+	append_series_clear(&s);
+	event_base_dispatch(c.base);
+	assert_int_equal(c.n, 8);
+	/* 1; 2, 3, 4; 5, alone too large for more; 6; 7, 8 */
+	assert_int_equal(c.near, 2);
+	assert_int_equal(c.far, 3);
+	ipc_channel_free(a);
+	ipc_channel_free(b);
+	event_base_free(c.base);
+	free(value);
+}
+
+static void
+test_append_far_refused(void **state)
+{
+	struct err e = ERR_INIT;
+	static const char bytes[] = "\1\0\0\0\1\0\0\0\0\0\0\0";
+	int fd = memfd_seal("test", str_from(bytes, 12), &e), pipes[2];
+	struct ipc_msg m = { .type = IPC_SERIES, .fds = &fd, .n_fds = 1 };
+	uint32_t n = 0;
+
+	(void)state;
+	assert_null(append_series_read(&m, count_any, &n));
+	assert_int_equal(n, 1);
+	m.data = bytes;
+	m.n = 12;
+	assert_non_null(append_series_read(&m, count_any, &n));
+	m.n = 0;
+	close(fd);
+	fd = memfd_seal("test", str_from(bytes, 11), &e);
+	assert_non_null(append_series_read(&m, count_any, &n));
+	close(fd);
+	fd = memfd_create("unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(write(fd, bytes, 12), 12);
+	assert_non_null(append_series_read(&m, count_any, &n));
+	close(fd);
+	assert_int_equal(pipe(pipes), 0);
+	fd = pipes[0];
+	assert_non_null(append_series_read(&m, count_any, &n));
+	close(pipes[0]);
+	close(pipes[1]);
+	assert_int_equal(n, 1);
+}
+
 static void
 sink(void *arg, enum log_level level, const char *line, size_t n)
 {
@@ -394,7 +502,9 @@ main(void)
 		cmocka_unit_test(test_descriptors),
 		cmocka_unit_test(test_violations),
 		cmocka_unit_test(test_state),
-		cmocka_unit_test(test_append)
+		cmocka_unit_test(test_append),
+		cmocka_unit_test(test_append_far),
+		cmocka_unit_test(test_append_far_refused)
 	};
 
 	log_open("test", LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT, sink, NULL);
