@@ -422,3 +422,11 @@ series_cache_end(struct series_cache *c, bool flush, series_cache_fn *fn,
 	c->iter++;
 	return forced;
 }
+
+void
+series_cache_drop(struct series_cache *c, series_cache_fn *fn, void *arg)
+{
+	for (size_t i = 0; i < c->n; i++)
+		fn(arg, &c->lines[i]);
+	series_cache_clear(c);
+}

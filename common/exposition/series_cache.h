@@ -135,6 +135,13 @@ bool	 series_cache_end(struct series_cache *c, bool flush,
 	    series_cache_fn *fn, void *arg);
 
 /*
+ * Between iterations: forgets everything and gives the memory back; fn is told
+ * each line. Nothing of it is vanished: the next body brings new series.
+ */
+void	 series_cache_drop(struct series_cache *c, series_cache_fn *fn,
+	    void *arg);
+
+/*
  * The line's text, good until the next call with this cache. Slow: it may
  * have to be decompressed. p == NULL without memory.
  */

@@ -114,16 +114,15 @@ def wide():
 
 
 class Churn:
-    """200,000 series in a scrape, and other ones the next time."""
+    """So many series in a scrape, and other ones the next time."""
 
-    def __init__(self):
+    def __init__(self, n):
         self.round = 0
+        self.body = "".join(f'churn{{i="{i:07}",round="ROUND"}} 1\n' for i in range(n)).encode()
 
     def __call__(self, c, t):
         self.round += 1
-        body = "".join(f'churn{{round="{self.round}",i="{i}"}} 1\n'
-                       for i in range(200000)).encode()
-        return whole(body)(c, t)
+        return whole(self.body.replace(b"ROUND", b"%05d" % self.round))(c, t)
 
 
 DEADLINE = r"context deadline exceeded"
@@ -335,6 +334,37 @@ def as_prometheus(text, ours):
             wait_for("the same errors", same, 30, 0.3)
         except AssertionError:
             raise AssertionError({n: v for n, v in different.items() if v}) from None
+
+
+def test_new_series_in_every_scrape():
+    """A million new ones each time, until the head is full: then new ones are
+    refused, which the log blames on their job, the known ones go on, and so
+    do all processes."""
+    n = 1000000
+    churn = Churn(n)
+    with Raw(churn) as t, good_targets() as good:
+        text = "scrape_configs:\n" + good + job(
+            "churn", t.address, "scrape_interval: 5s\n    scrape_timeout: 5s")
+        with Brazier(text, ["--storage.head.max-bytes=256MB", "--memory.max-bytes=3GB"]).start() as b:
+            wait_for("good", lambda: b.value('sum(up{job=~"good."})') == 2, 60)
+            before, watch = b.workers(), Watch(b)
+            wait_for("refusals", lambda: re.search(
+                r'msg="New series refused" .*job=churn .*err="head is full: no room for new series"',
+                b.process.output()), 120, 0.3)
+            full, rounds = time.time(), churn.round
+            wait_for("more of it", lambda: churn.round >= rounds + 3, 180, 0.3)
+            # sampled after the head was full: known series go on
+            wait_for("good ones", lambda: b.value(
+                f'count(timestamp(good) > {full + GOOD_INTERVAL})') == 2, 60, 0.3)
+            worst = watch.end()
+            errors = {t["lastError"] for t in b.api("targets", 60)["activeTargets"]
+                      if t["labels"]["job"] == "churn"}
+            print({k: f"{v:.0%}" for k, v in worst.items()}, "rounds:", churn.round, errors)
+            check_good(b, 10)
+            assert b.workers() == before
+            assert all(v < 0.95 for v in worst.values())
+            assert not re.search("New series refused.*job=good", b.process.output())
+            assert b.stop() == 0
 
 
 def test_large_labels():

@@ -8,11 +8,13 @@
  * Of a body that turns out bad, or exceeds a limit, nothing is stored: the
  * batch is emptied, and stale markers for what the last scrape had and this
  * one had not, up to where it was read, go into it. Series before the error
- * keep their last sample, as in the reference.
+ * keep their last sample, as in the reference. Where memory ran out, all that
+ * was known of the target's series goes: other targets need it.
  */
 
 #define LOG_COMPONENT "scrape manager"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -27,6 +29,8 @@
 #define AHEAD_MS_MAX	(10 * 60 * 1000)
 /* The label sets of one line; a line is at most a body. */
 #define LINE_ARENA_MAX	(64u << 20)
+/* New series from one look at the memory in use to the next. */
+#define NEW_A_LOOK	4096
 
 /* One body being read. */
 struct ingest {
@@ -38,6 +42,7 @@ struct ingest {
 	int64_t			 def_ms;
 	int64_t			 max_ms;
 	uint64_t		 n_limit;	/* counted against sample_limit */
+	uint64_t		 n_new;		/* series that were looked at */
 	bool			 over_limit;
 	size_t			 n_duplicates, n_out_of_bounds;
 };
@@ -297,6 +302,23 @@ loop_declare_all(struct loop *l)
 }
 
 /*
+ * The fence in front of the process's limit, behind which allocations fail
+ * that other targets need: the target that brings too many new series fails
+ * alone. Asking costs some microseconds, so not for each.
+ */
+static bool
+heap_is_full(struct ingest *in)
+{
+	struct mallinfo2 m;
+
+	if (in->s->opt.max_heap_bytes == 0 ||
+	    in->n_new++ % NEW_A_LOOK != NEW_A_LOOK - 1)
+		return false;
+	m = mallinfo2();
+	return m.uordblks + m.hblkhd > in->s->opt.max_heap_bytes;
+}
+
+/*
  * A series that was not there before. *line_out: NULL when its sample is not
  * to be stored (dropped by relabelling, or beyond a limit, as told by
  * store).
@@ -312,6 +334,9 @@ new_series(struct ingest *in, bool store, struct cached_line **line_out,
 
 	*line_out = NULL;
 	*dropped = false;
+	if (heap_is_full(in))
+		return err_set(err, ERR_NOMEM,
+		    "out of memory for new series");
 	if (make_labels(in->l, in->conf, &s->parser, &ls, err) == -1)
 		return -1;
 	if (ls.n == 0) {
@@ -612,5 +637,8 @@ ingest_body(struct loop *l, struct batch *b, struct buf *body,
 		b->own_times = b->failed = false;
 	}
 	end_iteration(l, b, r == 0);
+	/* what it knows of its series is the memory that is missing */
+	if (r == -1 && err->kind == ERR_NOMEM)
+		series_cache_drop(&l->cache, give_id, l);
 	return r;
 }

@@ -103,7 +103,10 @@ scrape_on_start(void *ctx, struct worker *w, struct err *err)
 	return 0;
 }
 
-/* A quarter of the memory this process may have is for waiting batches. */
+/*
+ * A quarter of the memory this process may have is for waiting batches. New
+ * series end at half of it: a cache that is compacted is there twice.
+ */
 static int
 scrape_on_locked(void *ctx, struct err *err)
 {
@@ -112,8 +115,10 @@ scrape_on_locked(void *ctx, struct err *err)
 
 	(void)err;
 	c->s.opt.max_pending_bytes = PENDING_BYTES_DEFAULT;
-	if (getrlimit(RLIMIT_DATA, &l) == 0 && l.rlim_cur != RLIM_INFINITY)
+	if (getrlimit(RLIMIT_DATA, &l) == 0 && l.rlim_cur != RLIM_INFINITY) {
 		c->s.opt.max_pending_bytes = l.rlim_cur / 4;
+		c->s.opt.max_heap_bytes = l.rlim_cur / 2;
+	}
 	return 0;
 }
 

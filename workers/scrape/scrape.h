@@ -391,6 +391,7 @@ struct scrape_options {
 	struct str	listen_port;
 	uint64_t	max_body_bytes;		/* when a job has no limit */
 	uint64_t	max_pending_bytes;
+	uint64_t	max_heap_bytes;		/* no new series beyond; 0 = none */
 };
 
 struct scrape {
