@@ -241,7 +241,8 @@ def test_status_has_the_reference_s_shape(pair):
                 del t["discoveredLabels"][label]
         assert b == p, query
     compare(pair, "GET", "/api/v1/scrape_pools")
-    compare(pair, "GET", "/api/v1/alertmanagers")
+    for path in ("alertmanagers", "rules", "rules?type=alert", "rules?type=x", "alerts"):
+        compare(pair, "GET", "/api/v1/" + path)
 
 
 def test_paths_and_methods(pair):

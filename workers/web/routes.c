@@ -64,6 +64,29 @@ static const struct route routes[] = {
 	{ API "/status/buildinfo", G, ROUTE_API, handle_buildinfo, -1 },
 	{ API "/status/runtimeinfo", G, ROUTE_API, handle_runtimeinfo, -1 },
 	{ API "/status/walreplay", G, ROUTE_CORS, handle_walreplay, -1 },
+	{ API "/rules", G, ROUTE_DATA, handle_rules, -1 },
+	{ API "/alerts", G, ROUTE_DATA, handle_alerts, -1 },
+
+	/* what is not in this release, and says so */
+	{ "/federate", G, ROUTE_READY | ROUTE_COMPRESS, handle_later_text,
+	  -1 },
+	{ API "/query_exemplars", GP, ROUTE_DATA, handle_later_api, -1 },
+	{ API "/metadata", G, ROUTE_API, handle_later_api, -1 },
+	{ API "/targets/metadata", G, ROUTE_API, handle_later_api, -1 },
+	{ API "/targets/relabel_steps", G, ROUTE_API, handle_later_api, -1 },
+	{ API "/scrape_pools/config", G, ROUTE_API, handle_later_api, -1 },
+	{ API "/status/tsdb/blocks", G, ROUTE_DATA, handle_later_api, -1 },
+	{ API "/status/self_metrics", G, ROUTE_API, handle_later_api, -1 },
+	{ API "/features", G, ROUTE_API, handle_later_api, -1 },
+	{ API "/notifications", G, ROUTE_CORS, handle_later_api, -1 },
+	{ API "/notifications/live", G, ROUTE_CORS, handle_later_api, -1 },
+	{ API "/openapi.yaml", G, ROUTE_API, handle_later_api, -1 },
+	{ API "/search/:name", GP, ROUTE_DATA, handle_later_api, -1 },
+	{ API "/admin/tsdb/:name", PP, ROUTE_DATA, handle_later_admin, -1 },
+	{ API "/read", HTTP_POST, ROUTE_READY, handle_later_text, -1 },
+	{ API "/write", HTTP_POST, ROUTE_READY, handle_later_write, -1 },
+	{ API "/otlp/v1/metrics", HTTP_POST, ROUTE_READY, handle_later_otlp,
+	  -1 },
 };
 
 #define N_ROUTES	(sizeof(routes) / sizeof(routes[0]))

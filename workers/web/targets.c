@@ -14,6 +14,7 @@
 
 #include "common/base/json.h"
 #include "common/base/log.h"
+#include "common/base/vec.h"
 #include "common/base/wire.h"
 #include "ipc/memfd.h"
 #include "workers/web/web.h"
@@ -53,6 +54,89 @@ ask_free(struct targets_ask *a)
 	free(a);
 }
 
+/* A target's JSON and the pool it names; both lie in a fragment. */
+struct target_text {
+	struct str	pool, object;
+};
+
+/*
+ * The next object of a list, the comma before it taken off. Only strings and
+ * braces are looked at. The pool: the value of its own key, for a label may
+ * have that name as well. False at the end, or when this is no such list.
+ */
+static bool
+next_target(struct str *rest, struct target_text *out)
+{
+	static const char key[] = "\"scrapePool\":\"";
+	const size_t n_key = sizeof(key) - 1;
+	size_t depth = 0, at = rest->n > 0 && rest->p[0] == ',', start = at;
+
+	out->pool = STR_EMPTY;
+	for (; at < rest->n; at++) {
+		if (rest->p[at] == '{')
+			depth++;
+		else if (rest->p[at] == '}' && depth-- <= 1)
+			break;
+		if (rest->p[at] != '"')
+			continue;
+		bool is_pool = depth == 1 && rest->n - at > n_key &&
+		    memcmp(rest->p + at, key, n_key) == 0;
+
+		if (is_pool)
+			at += n_key - 1;
+		size_t text = ++at;
+
+		while (at < rest->n && rest->p[at] != '"')
+			at += rest->p[at] == '\\' ? 2 : 1;
+		if (is_pool && at < rest->n)
+			out->pool = str_from(rest->p + text, at - text);
+	}
+	if (at >= rest->n)
+		return false;
+	out->object = str_from(rest->p + start, at + 1 - start);
+	*rest = str_from(rest->p + at + 1, rest->n - at - 1);
+	return true;
+}
+
+static int
+target_order(const void *a, const void *b)
+{
+	const struct target_text *x = a, *y = b;
+	int r = str_cmp(x->pool, y->pool);
+
+	return r != 0 ? r : str_cmp(x->object, y->object);
+}
+
+/*
+ * The fragments of several workers, in the order of the pools whoever
+ * answered first; as they came when they cannot be taken apart.
+ */
+static void
+add_sorted(struct buf *b, struct str list)
+{
+	struct target_text *v = NULL, t;
+	size_t n = 0, cap = 0;
+	struct str rest = list;
+
+	while (next_target(&rest, &t)) {
+		if (vec_grow(&v, &cap, n + 1, sizeof(*v)) == -1)
+			break;
+		v[n++] = t;
+	}
+	if (rest.n != 0) {
+		buf_add_str(b, list);
+		n = 0;
+	}
+	if (n > 1)
+		qsort(v, n, sizeof(*v), target_order);
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			buf_add_byte(b, ',');
+		buf_add_str(b, v[i].object);
+	}
+	free(v);
+}
+
 static void
 add_counts(struct targets_ask *a, struct buf *b)
 {
@@ -84,9 +168,9 @@ ask_finish(struct targets_ask *a)
 	if (c != NULL) {
 		buf_init(&b, 0);
 		buf_add_c(&b, "{\"activeTargets\":[");
-		buf_add_str(&b, buf_str(&a->active));
+		add_sorted(&b, buf_str(&a->active));
 		buf_add_c(&b, "],\"droppedTargets\":[");
-		buf_add_str(&b, buf_str(&a->dropped));
+		add_sorted(&b, buf_str(&a->dropped));
 		buf_add_c(&b, "],\"droppedTargetCounts\":");
 		add_counts(a, &b);
 		buf_add_byte(&b, '}');

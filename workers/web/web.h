@@ -131,6 +131,8 @@ web_handler handle_query, handle_targets, handle_scrape_pools;
 web_handler handle_flags, handle_config, handle_buildinfo, handle_runtimeinfo;
 web_handler handle_walreplay, handle_options, handle_alertmanagers;
 web_handler handle_asset;
+web_handler handle_rules, handle_alerts, handle_later_api, handle_later_text;
+web_handler handle_later_write, handle_later_otlp, handle_later_admin;
 
 /* --- lifecycle.c --- */
 void	 web_on_reloaded(void *ctx, struct ipc_channel *ch,
