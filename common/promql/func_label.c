@@ -50,6 +50,9 @@ replace_sink(void *ctx, struct pseries *s)
 {
 	struct relabel *x = ctx;
 
+	/* labels can be made long, and a level deep is a pass over all */
+	if (q_check(x->q) == -1)
+		return -1;
 	buf_reset(&x->text);
 	if (regex_expand(x->re, lset_get(x->q->syms, s->ls, x->src),
 	    x->replacement, &x->text)) {
@@ -66,6 +69,8 @@ join_sink(void *ctx, struct pseries *s)
 {
 	struct relabel *x = ctx;
 
+	if (q_check(x->q) == -1)
+		return -1;
 	buf_reset(&x->text);
 	for (size_t i = 3; i < x->e->call.n_args; i++) {
 		if (i > 3)
