@@ -136,9 +136,9 @@ def test_process_limit():
         limit = f"query needs more memory than its limit of {1 << 27} bytes"
         replaced = "label_replace(" * 16 + "many" + "".join(
             f',"x","$1","i","{heavy}|{i}")' for i in range(16))
-        status, body = get(f"{b.url}api/v1/series", 60, data={"match[]": selector})
+        status, body = get(f"{b.url}api/v1/series", 240, data={"match[]": selector})
         assert status == 422 and json.loads(body) == error("execution", limit), body
-        status, body = get(f"{b.url}api/v1/query", 60, data={"query": replaced})
+        status, body = get(f"{b.url}api/v1/query", 240, data={"query": replaced})
         assert status == 422 and "query needs more memory than its limit of" in body.decode()
         assert b.value("count(many)") == N_SERIES
         assert {n: w["pid"] for n, w in workers(b).items()} == before
