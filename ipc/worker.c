@@ -701,6 +701,11 @@ on_supervisor(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 			frame[i].fn(w, m);
 			return;
 		}
+	if (!w->attached) {
+		/* rows that others receive in any state */
+		ipc_violation(ch, m, "not attached yet");
+		return;
+	}
 	for (i = 0; i < w->role->n_handlers; i++)
 		if (w->role->handlers[i].type == m->type) {
 			w->role->handlers[i].fn(w->ctx, ch, m);

@@ -7,7 +7,9 @@
 #include "common/metrics/metrics.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,12 +93,28 @@ metrics_on(void *region)
 	return m;
 }
 
+bool
+metrics_region_is_solid(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+
+	return seals != -1 && (seals & F_SEAL_SHRINK) != 0 &&
+	    fstat(fd, &st) == 0 && st.st_size >= METRICS_REGION_BYTES;
+}
+
 struct metrics *
 metrics_open(int fd, struct err *err)
 {
-	void *p = mmap(NULL, METRICS_REGION_BYTES, PROT_READ | PROT_WRITE,
-	    MAP_SHARED, fd, 0);
+	void *p;
 
+	if (!metrics_region_is_solid(fd)) {
+		close(fd);
+		(void)err_set(err, ERR_BAD_DATA, "not a metrics region");
+		return NULL;
+	}
+	p = mmap(NULL, METRICS_REGION_BYTES, PROT_READ | PROT_WRITE,
+	    MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		err_set_os(err, "mapping the metrics region");
 	close(fd);

@@ -6,7 +6,6 @@
  * ended are carried over in `gone`, so that they never step back.
  */
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -186,13 +185,12 @@ int
 metrics_reader_add(struct metrics_reader *r, uint64_t key, int fd,
     struct err *err)
 {
-	struct stat st;
 	void *p;
 
 	metrics_reader_remove(r, key);
-	if (fstat(fd, &st) == -1 || st.st_size < METRICS_REGION_BYTES) {
+	if (!metrics_region_is_solid(fd)) {
 		close(fd);
-		return err_set(err, ERR_BAD_DATA, "metrics region too small");
+		return err_set(err, ERR_BAD_DATA, "not a metrics region");
 	}
 	p = mmap(NULL, METRICS_REGION_BYTES, PROT_READ, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)

@@ -19,6 +19,7 @@
  * more, a new one of the same size may take its place.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define METRICS_MAGIC	0x3149525445 /* "ETRI1" */
@@ -54,5 +55,8 @@ struct metrics_slot { uint64_t bits; };
 #define SKETCH_GROWTH	1.1
 #define SKETCH_BUCKETS	270	/* 1e-7 … 1.5e4 */
 #define SKETCH_AGE_S	300	/* a generation's time; two are kept */
+
+/* As large as a region is, and memory that cannot be taken away again. */
+bool	 metrics_region_is_solid(int fd);
 
 #endif

@@ -46,3 +46,15 @@ $(foreach p,$(FUZZERS),$(eval $(call TESTPROG_rules,$(p),fuzz,-fsanitize=fuzzer)
 .PHONY: fuzz-programs
 # waltool writes seeds
 fuzz-programs: $(FUZZERS:%=$(B)/tests/%) $(B)/tests/waltool
+
+# Every row of the catalogue against the real programs; needs no clang. The
+# double is what the supervisor starts there instead of its workers.
+channelfuzz_NEEDS := ipc promql tsdb sandbox metrics labels base
+channelfuzz_PKGS := libevent_core
+$(eval $(call TESTPROG_rules,channelfuzz,fuzz))
+
+channel_double_NEEDS :=
+$(eval $(call TESTPROG_rules,channel_double,fuzz))
+
+.PHONY: channel-programs
+channel-programs: $(B)/tests/channelfuzz $(B)/tests/channel_double

@@ -4,6 +4,8 @@
  * changing over when storage was restarted. A request keeps the head it
  * began with: what arrives meanwhile waits until it has ended.
  */
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -112,9 +114,24 @@ query_head_settle(struct query *q)
 		query_blocks_apply(q);
 }
 
+/* Memory of the size it says, which it cannot lose under the mapping. */
+static bool
+is_arena(int fd, uint64_t size_bytes, struct err *err)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+
+	if (seals != -1 && (seals & F_SEAL_SHRINK) != 0 &&
+	    fstat(fd, &st) == 0 && (uint64_t)st.st_size == size_bytes)
+		return true;
+	(void)err_set(err, ERR_BAD_DATA, "the head is not sealed memory");
+	return false;
+}
+
 void
 query_on_head_map(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 {
+	const struct msg_head_map *map = m->data;
 	struct query *q = ctx;
 	struct err err = ERR_INIT;
 	int fd = ipc_msg_take_fd(m, 0);
@@ -125,10 +142,11 @@ query_on_head_map(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 		ipc_violation(ch, m, "a head that was not asked for");
 		return;
 	}
-	if (head_reader_open(&q->head.reader, fd, q->head.page_fd,
+	if (!is_arena(fd, map->size_bytes, &err) ||
+	    head_reader_open(&q->head.reader, fd, q->head.page_fd,
 	    &err) == -1) {
 		(void)close(fd);
-		log_error("Mapping the head failed", F_ERR(&err));
+		ipc_violation(ch, m, err.text);
 		return;
 	}
 	(void)close(fd);

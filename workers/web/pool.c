@@ -541,13 +541,13 @@ web_on_query_ring(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 	struct web *web = ctx;
 	struct pool_worker *w = worker_of(web->pool, ch);
 	struct err err = ERR_INIT;
-	int ring_fd = ipc_msg_take_fd(m, 0), page_fd = ipc_msg_take_fd(m, 1);
 
 	if (w == NULL || w->ring != NULL) {
 		ipc_violation(ch, m, "a second ring");
 		return;
 	}
-	w->ring = ring_open(ring_fd, page_fd, q->ring_bytes, &err);
+	w->ring = ring_open(ipc_msg_take_fd(m, 0), ipc_msg_take_fd(m, 1),
+	    q->ring_bytes, &err);
 	if (w->ring == NULL) {
 		ipc_violation(ch, m, err.text);
 		return;

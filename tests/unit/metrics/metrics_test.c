@@ -12,6 +12,7 @@
 
 #include <sys/mman.h>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "common/metrics/metrics.h"
@@ -19,10 +20,30 @@
 static int
 region(void)
 {
-	int fd = memfd_create("metrics", MFD_CLOEXEC);
+	int fd = memfd_create("metrics", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	assert_int_equal(ftruncate(fd, METRICS_REGION_BYTES), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
 	return fd;
+}
+
+/* What could shrink under its mapping, or is too short, is not mapped. */
+static void
+test_not_solid(void **state)
+{
+	struct metrics_reader *r = metrics_reader_new();
+	struct err e = ERR_INIT;
+	int fd = memfd_create("metrics", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, METRICS_REGION_BYTES), 0);
+	assert_null(metrics_open(dup(fd), &e));
+	assert_int_equal(metrics_reader_add(r, 1, dup(fd), &e), -1);
+	assert_int_equal(ftruncate(fd, METRICS_REGION_BYTES - 1), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	assert_null(metrics_open(dup(fd), &e));
+	assert_int_equal(metrics_reader_add(r, 1, fd, &e), -1);
+	metrics_reader_free(r);
 }
 
 static void
@@ -175,6 +196,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reuse),
+		cmocka_unit_test(test_not_solid),
 		cmocka_unit_test(test_print),
 		cmocka_unit_test(test_full_and_hostile)
 	};
