@@ -84,8 +84,7 @@ landlock_enter(const struct sandbox_row *row, int data_dir_fd, int abi_max,
 	if (abi >= 4) {
 		a.net = NET_BIND_TCP;
 		/* ports are the targets' choice: who dials, dials any */
-		if (!sandbox_row_has(row, GRANT_TCP) &&
-		    !sandbox_row_has(row, GRANT_DNS))
+		if (!sandbox_row_has(row, GRANT_TCP))
 			a.net |= NET_CONNECT_TCP;
 	}
 	if (abi >= 6)

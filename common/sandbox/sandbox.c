@@ -148,8 +148,12 @@ sandbox_enter(const struct sandbox_args *args, struct sandbox_report *report,
 	    drop_user(args->uid, args->gid, err) == -1 ||
 	    set_process_flags(err) == -1 ||
 	    landlock_enter(row, args->data_dir_fd, args->landlock_abi_max,
-	    &report->landlock_abi, err) == -1 ||
-	    calls_allow(row, err) == -1 ||
+	    &report->landlock_abi, err) == -1)
+		return -1;
+	/* nobody asks for these afterwards */
+	report->uid = geteuid();
+	report->gid = getegid();
+	if (calls_allow(row, err) == -1 ||
 	    check_holds(row, report->landlock_abi, err) == -1)
 		return -1;
 #ifndef BRAZIER_SANITIZED
@@ -162,8 +166,6 @@ sandbox_enter(const struct sandbox_args *args, struct sandbox_report *report,
 	snprintf(report->missing, sizeof(report->missing),
 	    "sanitizer build: the seccomp filter refuses nothing");
 #endif
-	report->uid = geteuid();
-	report->gid = getegid();
 	return 0;
 }
 

@@ -31,14 +31,12 @@ static const struct sandbox_row rows[] = {
 	    { GRANT_DATA_READ, "reads blocks, WAL and chunks_head" },
 	    { GRANT_DATA_WRITE, "writes blocks and checkpoints, removes old ones" }),
 	ROW(RESOLVER, 1024, 16 * MIB,
-	    { GRANT_DNS, "asks name servers, by UDP and TCP" }),
+	    { GRANT_DNS, "asks name servers, over UDP sockets made before" }),
 	ROW(DISCOVERY, 16384, 512 * MIB,
 	    { GRANT_TCP, "asks the services that know targets" },
-	    { GRANT_POLL, "libcurl waits with poll" },
 	    { GRANT_MEMFD, "hands target groups on" }),
 	ROW(SCRAPE, 65536, 512 * MIB,
 	    { GRANT_TCP, "connects to targets" },
-	    { GRANT_POLL, "libcurl waits with poll" },
 	    { GRANT_MEMFD, "hands the list of targets to web" }),
 	ROW(RULES, 4096, 512 * MIB,
 	    { GRANT_MEMFD, "hands the state of rules to web" }),
@@ -48,11 +46,9 @@ static const struct sandbox_row rows[] = {
 	ROW(EVAL, 4096, 64 * GIB,
 	    { GRANT_APPEND, "writes the query log and the tracker of active queries" }),
 	ROW(NOTIFY, 4096, 512 * MIB,
-	    { GRANT_TCP, "connects to Alertmanagers" },
-	    { GRANT_POLL, "libcurl waits with poll" }),
+	    { GRANT_TCP, "connects to Alertmanagers" }),
 	ROW(REMOTE, 16384, 0,
 	    { GRANT_TCP, "connects to remote storage" },
-	    { GRANT_POLL, "libcurl waits with poll" },
 	    { GRANT_DATA_READ, "tails the WAL" },
 	    { GRANT_MEMFD, "hands decoded series on" }),
 	ROW(WEB, 65536, 512 * MIB,
@@ -92,8 +88,7 @@ sandbox_grant_name(enum sandbox_grant grant)
 		[GRANT_ACCEPT] = "ACCEPT", [GRANT_TCP] = "TCP",
 		[GRANT_DNS] = "DNS", [GRANT_DATA_READ] = "DATA_READ",
 		[GRANT_DATA_WRITE] = "DATA_WRITE",
-		[GRANT_THREADS] = "THREADS", [GRANT_POLL] = "POLL",
-		[GRANT_APPEND] = "APPEND"
+		[GRANT_THREADS] = "THREADS", [GRANT_APPEND] = "APPEND"
 	};
 
 	return (unsigned)grant < GRANT_COUNT ? names[grant] : "?";

@@ -27,7 +27,7 @@ enum sandbox_grant {
 	GRANT_ACCEPT,
 	/* Stream sockets of IPv4 and IPv6, and their options. */
 	GRANT_TCP,
-	/* Datagram and stream sockets of IPv4 and IPv6. */
+	/* Datagrams over sockets that it made before the lock-in. */
 	GRANT_DNS,
 	/* Opening and reading below the data directory. */
 	GRANT_DATA_READ,
@@ -35,8 +35,6 @@ enum sandbox_grant {
 	GRANT_DATA_WRITE,
 	/* Threads of its own (never processes). */
 	GRANT_THREADS,
-	/* Waiting for a socket with poll, as libcurl does. */
-	GRANT_POLL,
 	/* Appending to a file descriptor it was given. */
 	GRANT_APPEND,
 	GRANT_COUNT
