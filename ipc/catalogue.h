@@ -95,6 +95,7 @@ enum ipc_ctl { IPC_CTL_NONE, IPC_CTL_READ, IPC_CTL_ADMIN };
 	X( 35, QUERY_KILL,	R_CTL | R_SUP, R_SUP | R_WEB,	 msg_query_kill,     EXACT,    0,   0, ALL,    16, ADMIN, "end one of them") \
 	X( 36, PING,		R_SUP,	       R_WORKER,	 msg_none,	     EXACT,    0,   0, LIVE,    2, NONE,  "are you there") \
 	X( 37, PONG,		R_WORKER,      R_SUP,		 msg_none,	     EXACT,    0,   0, ALL,     2, NONE,  "yes") \
+	X( 38, PEER_LOST,	R_WORKER,      R_SUP,		 msg_peer_lost,	     EXACT,    0,   0, ALL,    64, NONE,  "the channel to this peer has closed, we both live") \
 	X( 40, SERIES,		R_CLIENT,      R_STORAGE,	 msg_none,	     AT_LEAST, 0,   1, LIVE, 4096, NONE,  "label sets of the sender's own series numbers") \
 	X( 41, SAMPLES,		R_CLIENT,      R_STORAGE,	 msg_samples,	     AT_LEAST, 0,   0, LIVE, 4096, NONE,  "part of a batch; the last part commits it") \
 	X( 42, FORGET,		R_CLIENT,      R_STORAGE,	 msg_forget,	     AT_LEAST, 0,   0, LIVE, 4096, NONE,  "these numbers are free again") \

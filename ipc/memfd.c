@@ -40,6 +40,14 @@ memfd_seal(const char *name, struct str bytes, struct err *err)
 	return fd;
 }
 
+bool
+memfd_is_sealed(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals != -1 && (seals & SEALS_ALL) == SEALS_ALL;
+}
+
 int
 memfd_map(int fd, size_t max_bytes, struct str *out, struct err *err)
 {

@@ -7,6 +7,7 @@
  * more. The receiver checks type, size and seals before it maps.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,8 @@ int	 memfd_seal(const char *name, struct str bytes, struct err *err);
  */
 int	 memfd_map(int fd, size_t max_bytes, struct str *out, struct err *err);
 void	 memfd_unmap(struct str mapping);
+/* For who passes one on without looking into it. */
+bool	 memfd_is_sealed(int fd);
 
 /*
  * A memfd to share memory in: sized for good (F_SEAL_SHRINK, _GROW), mode 0

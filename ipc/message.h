@@ -76,6 +76,18 @@ struct msg_peer_down {
 MSG_CHECK(msg_peer_down, 16);
 
 /*
+ * PEER_LOST: what PEER_UP said of the peer. The supervisor connects the two
+ * again unless one of them has ended.
+ */
+struct msg_peer_lost {
+	uint32_t role;
+	uint32_t instance;
+	uint32_t pid;
+	uint32_t zero;
+};
+MSG_CHECK(msg_peer_lost, 16);
+
+/*
  * PREPARE, fd: sealed blob of this role (none when the role has none);
  * COMMIT; ABORT; COMMITTED. The generation is in the message's header.
  * PREPARED + str: why not ("" = accepted).

@@ -50,7 +50,8 @@ struct worker {
 	struct worker_fd	*fds;
 	size_t			 n_fds;
 	struct ipc_channel	**peers;
-	size_t			 n_peers, cap_peers;
+	uint32_t		*peer_pids;	/* of the same index */
+	size_t			 n_peers, cap_peers, cap_peer_pids;
 	struct metrics		*metrics;
 	struct ipc_counters	*counters;
 	struct event		*cause_timer;	/* NULL until it is needed */
@@ -327,6 +328,7 @@ peer_remove(struct worker *w, size_t i, enum peer_cause cause,
 	struct ipc_channel *ch = w->peers[i];
 
 	w->peers[i] = w->peers[--w->n_peers];
+	w->peer_pids[i] = w->peer_pids[w->n_peers];
 	if (w->role->peer_down != NULL)
 		w->role->peer_down(w->ctx, ch, cause, why);
 	ipc_channel_free(ch);
@@ -359,19 +361,27 @@ wait_for_cause(struct worker *w)
 	    event_add(w->cause_timer, &grace) == 0;
 }
 
+/*
+ * The peer has ended, or one of us broke the rules: the supervisor knows
+ * which, and makes a new channel if both live.
+ */
 static void
 on_peer_closed(void *arg, struct ipc_channel *ch, const char *why)
 {
+	struct ipc_ends ends = ipc_channel_ends(ch);
+	struct msg_peer_lost lost = { .role = ends.peer,
+	    .instance = ends.peer_instance };
 	struct worker *w = arg;
 	size_t i;
 
-	if (wait_for_cause(w))
+	for (i = 0; i < w->n_peers && w->peers[i] != ch; i++)
+		;
+	if (i == w->n_peers)
 		return;
-	for (i = 0; i < w->n_peers; i++)
-		if (w->peers[i] == ch) {
-			peer_remove(w, i, PEER_CAUSE_CRASH, why);
-			return;
-		}
+	lost.pid = w->peer_pids[i];
+	tell(w, IPC_PEER_LOST, &lost, sizeof(lost));
+	if (!wait_for_cause(w))
+		peer_remove(w, i, PEER_CAUSE_CRASH, why);
 }
 
 static const struct worker_peer *
@@ -405,11 +415,13 @@ on_peer_up(struct worker *w, struct ipc_msg *m)
 	    spec->role, w->attach.instance, p->instance }, spec->handlers,
 	    spec->n_handlers, on_peer_closed, w->ctx);
 	if (ch == NULL || vec_grow(&w->peers, &w->cap_peers, w->n_peers + 1,
-	    sizeof(*w->peers)) == -1)
+	    sizeof(*w->peers)) == -1 || vec_grow(&w->peer_pids,
+	    &w->cap_peer_pids, w->n_peers + 1, sizeof(*w->peer_pids)) == -1)
 		fatal("out of memory for a channel");
 	ipc_channel_set_closed_arg(ch, w);
 	ipc_channel_set_counters(ch, w->counters);
 	ipc_channel_set_generation(ch, w->generation);
+	w->peer_pids[w->n_peers] = p->pid;
 	w->peers[w->n_peers++] = ch;
 	if (w->role->peer_up != NULL)
 		w->role->peer_up(w->ctx, ch);

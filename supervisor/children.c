@@ -325,6 +325,13 @@ on_ctl_reply(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 	control_on_web_reply(c->sup, m);
 }
 
+static void
+on_peer_lost(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
+{
+	if (!peers_lost(ctx, m->data))
+		ipc_violation(ch, m, "no such peer");
+}
+
 /* Which role may send which of these is the catalogue's business. */
 static const struct ipc_handler handlers[] = {
 	{ IPC_ATTACHED, on_attached },
@@ -342,6 +349,7 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_RELOAD, on_reload },
 	{ IPC_QUIT, on_quit },
 	{ IPC_KILL_READER, on_kill_reader },
+	{ IPC_PEER_LOST, on_peer_lost },
 	{ IPC_CTL_REPLY, on_ctl_reply },
 };
 
@@ -806,6 +814,7 @@ child_free(struct child *c)
 void
 children_free(struct supervisor *sup)
 {
+	peers_free(sup);
 	for (size_t i = 0; i < sup->n_children; i++)
 		child_free(&sup->children[i]);
 	if (sup->config.sup != NULL)

@@ -7,10 +7,14 @@
  */
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <event2/event.h>
+
 #include "common/base/log.h"
+#include "common/base/vec.h"
 #include "supervisor/supervisor.h"
 
 static void
@@ -75,6 +79,86 @@ peers_tell_down(struct child *c, enum peer_cause cause, const char *why)
 			child_send_text(other, IPC_PEER_DOWN, 0, &msg, sizeof(msg),
 			    str_c(why), -1);
 	}
+}
+
+/* --- channels that closed between two who live --- */
+
+/*
+ * One of the two broke the protocol, or closed the channel to be rid of what
+ * waits in it (storage does when the disk is full for too long). Without a
+ * new channel they would be apart until one of them dies. Not at once: who
+ * breaks the rules again must not keep the other busy.
+ */
+#define RECONNECT_S	1
+
+struct lost_pair {
+	struct child	*a, *b;
+	pid_t		 pid_a, pid_b;
+};
+
+static void
+reconnect_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct supervisor *sup = arg;
+	char one[32], other[32];
+
+	(void)fd;
+	(void)what;
+	for (size_t i = 0; i < sup->n_lost; i++) {
+		const struct lost_pair *p = &sup->lost[i];
+
+		/* who has started anew has new channels already */
+		if (sup->phase == SUPER_STOPPING || p->a->state != CHILD_UP ||
+		    p->b->state != CHILD_UP || p->a->pid != p->pid_a ||
+		    p->b->pid != p->pid_b)
+			continue;
+		log_warn("Channel between workers had closed, making a new one",
+		    F_STR("role", child_name(p->a, one)),
+		    F_STR("peer", child_name(p->b, other)));
+		connect_two(p->a, p->b);
+	}
+	sup->n_lost = 0;
+}
+
+bool
+peers_lost(struct child *c, const struct msg_peer_lost *lost)
+{
+	static const struct timeval wait = { RECONNECT_S, 0 };
+	struct supervisor *sup = c->sup;
+	struct child *other;
+
+	if (lost->role >= ROLE_COUNT ||
+	    !roles_talk(c->role, (enum role)lost->role) ||
+	    (other = children_find(sup, (enum role)lost->role,
+	    lost->instance)) == NULL)
+		return false;
+	if ((uint32_t)other->pid != lost->pid)
+		return true;	/* it has ended since */
+	for (size_t i = 0; i < sup->n_lost; i++)
+		if ((sup->lost[i].a == c && sup->lost[i].b == other) ||
+		    (sup->lost[i].a == other && sup->lost[i].b == c))
+			return true;	/* the other's word for it */
+	if (sup->lost_timer == NULL)
+		sup->lost_timer = evtimer_new(sup->base, reconnect_cb, sup);
+	if (sup->lost_timer == NULL || vec_grow(&sup->lost, &sup->cap_lost,
+	    sup->n_lost + 1, sizeof(*sup->lost)) == -1)
+		fatal("out of memory");
+	if (sup->n_lost == 0)
+		evtimer_add(sup->lost_timer, &wait);
+	sup->lost[sup->n_lost++] = (struct lost_pair){ c, other, c->pid,
+	    other->pid };
+	return true;
+}
+
+void
+peers_free(struct supervisor *sup)
+{
+	if (sup->lost_timer != NULL)
+		event_free(sup->lost_timer);
+	free(sup->lost);
+	sup->lost_timer = NULL;
+	sup->lost = NULL;
+	sup->n_lost = sup->cap_lost = 0;
 }
 
 /* --- metrics regions --- */

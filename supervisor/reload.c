@@ -42,6 +42,7 @@
 #include "common/base/vec.h"
 #include "common/base/wire.h"
 #include "common/metrics/metrics.h"
+#include "ipc/memfd.h"
 #include "supervisor/supervisor.h"
 
 #define WAITING_MAX		16
@@ -341,6 +342,10 @@ reload_on_blob(struct child *c, struct ipc_msg *m)
 	if (r == NULL || r->stage != RELOAD_LOAD || r->loaded ||
 	    b->role >= ROLE_COUNT || r->blobs[b->role] != -1) {
 		ipc_violation(c->ch, m, "second or needless blob");
+		return;
+	}
+	if (!memfd_is_sealed(m->fds[0])) {
+		ipc_violation(c->ch, m, "blob is not sealed memory");
 		return;
 	}
 	r->blobs[b->role] = ipc_msg_take_fd(m, 0);

@@ -141,6 +141,10 @@ struct supervisor {
 	int64_t				 reload_ms;	/* last good one */
 	struct msg_progress		 replay;
 
+	struct lost_pair		*lost;	/* to be connected again */
+	size_t				 n_lost, cap_lost;
+	struct event			*lost_timer;
+
 	struct reload			*reload;	/* the one under way */
 	struct auto_reload		*auto_reload;	/* NULL = off */
 	struct broker_state		*broker;
@@ -200,6 +204,9 @@ void	 peers_connect(struct child *c);
 void	 peers_tell_down(struct child *c, enum peer_cause cause,
 	    const char *why);
 /* Regions of all processes to web; of one process to all webs. */
+/* c says that its channel to this peer has closed. false = it never had one. */
+bool	 peers_lost(struct child *c, const struct msg_peer_lost *lost);
+void	 peers_free(struct supervisor *sup);
 void	 peers_send_regions(struct child *web);
 void	 peers_send_region(struct child *c);
 void	 peers_send_region_gone(struct child *c);

@@ -11,6 +11,7 @@
  *	late=ROLE	accepts it 200 ms later
  *	end=ROLE	accepts it, then ends instead of committing (instance 0,
  *			once: a worker that is new to it commits)
+ *	part=ROLE	closes its channel to each peer when it commits
  */
 
 #include <stdio.h>
@@ -31,7 +32,7 @@ struct double_ctx {
 	struct event	*timer;
 	uint32_t	 late_generation;
 	bool		 ran;		/* has seen RUN */
-	bool		 ends;		/* at the next COMMIT */
+	bool		 ends, parts;	/* at the next COMMIT */
 };
 
 static void
@@ -89,6 +90,7 @@ double_prepare(void *ctx, uint32_t gen, struct str blob, struct err *err)
 		_exit(7);
 	d->ends = d->ran && worker_instance(d->w) == 0 &&
 	    script_has(d, blob, "end");
+	d->parts = d->ran && script_has(d, blob, "part");
 	if (script_has(d, blob, "late")) {
 		d->late_generation = gen;
 		event_add(d->timer, &tv);
@@ -97,13 +99,39 @@ double_prepare(void *ctx, uint32_t gen, struct str blob, struct err *err)
 	return 0;
 }
 
+/* As if they had broken the protocol. */
 static void
-double_commit(void *ctx, uint32_t gen)
+part(struct double_ctx *d)
+{
+	const struct ipc_msg m = { .type = IPC_CREDIT };
+
+	for (int r = 0; r < ROLE_COUNT; r++) {
+		struct ipc_channel *ch = worker_peer(d->w, (enum role)r, 0);
+
+		if (ch != NULL)
+			ipc_violation(ch, &m, "parting");
+	}
+	d->parts = false;
+}
+
+static void
+double_peer_up(void *ctx, struct ipc_channel *ch)
 {
 	const struct double_ctx *d = ctx;
 
+	log_info("double connects", F_STR("role", role_name(d->role)),
+	    F_STR("to", role_name(ipc_channel_ends(ch).peer)));
+}
+
+static void
+double_commit(void *ctx, uint32_t gen)
+{
+	struct double_ctx *d = ctx;
+
 	if (d->ends)
 		_exit(8);
+	if (d->parts)
+		part(d);
 	log_info("double commits", F_STR("role", role_name(d->role)),
 	    F_UINT("generation", gen));
 }
@@ -174,7 +202,8 @@ main(int argc, char **argv)
 	struct worker_peer peers[ROLE_COUNT];
 	struct worker_role role = { .start = double_start,
 	    .locked = double_locked, .prepare = double_prepare,
-	    .commit = double_commit, .run = double_run, .peers = peers,
+	    .commit = double_commit, .run = double_run,
+	    .peer_up = double_peer_up, .peers = peers,
 	    .n_peers = ROLE_COUNT };
 
 	/* "brazier-scrape" */

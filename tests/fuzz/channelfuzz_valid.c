@@ -409,6 +409,8 @@ valid_to_supervisor(struct proc *p, struct message *m)
 	struct msg_blob blob = { .role = ROLE_SCRAPE };
 	struct msg_ctl_reply reply = { .ok = 1 };
 	struct msg_query_kill qk = { rng_below(100) };
+	struct msg_peer_lost lost = { .role = rng_one_in(2) ? ROLE_STORAGE :
+	    ROLE_QUERY, .pid = (uint32_t)rng() };
 
 	switch (m->type) {
 	case IPC_ATTACHED:
@@ -423,6 +425,9 @@ valid_to_supervisor(struct proc *p, struct message *m)
 		break;
 	case IPC_KILL_READER:
 		ADD(m, kill);
+		break;
+	case IPC_PEER_LOST:
+		ADD(m, lost);
 		break;
 	case IPC_BLOB:
 		ADD(m, blob);

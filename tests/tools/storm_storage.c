@@ -61,6 +61,7 @@ on_closed(void *ctx, struct ipc_channel *ch, const char *why)
 
 static const struct ipc_handler handlers[] = {
 	{ IPC_ATTACHED, on_nothing }, { IPC_READY, on_ready },
+	{ IPC_PEER_LOST, on_nothing },
 	{ IPC_STOPPED, on_nothing }, { IPC_PROGRESS, on_nothing },
 	{ IPC_KILL_READER, on_kill_reader },
 };

@@ -365,6 +365,50 @@ test_queued_reloads(void **state)
 }
 
 /* Each role ends at each step: before the decision and after it. */
+/* How often storage got a channel to a scrape worker. */
+static size_t
+n_connected(struct world *w)
+{
+	static const char words[] = "double connects\" role=storage to=scrape";
+	char *text = world_log(w), *p = text;
+	size_t n = 0;
+
+	for (; (p = strstr(p, words)) != NULL; p += sizeof(words) - 1)
+		n++;
+	free(text);
+	return n;
+}
+
+static bool
+is_connected_again(struct world *w)
+{
+	return n_connected(w) >= 3;
+}
+
+/* A channel that closes between two who live is made new, once. */
+static void
+test_lost_channels(void **state)
+{
+	struct answer a;
+	struct world w;
+
+	(void)state;
+	world_open(&w, "good.yml");
+	UNTIL(&w, all_run);
+	/* each of the two scrape workers */
+	assert_int_equal(n_connected(&w), 2);
+	reload_as(&w, "part=storage", &a);
+	assert_true(a.ok);
+	UNTIL(&w, is_connected_again);
+	assert_logged(&w, "Channel between workers had closed");
+	reload_as(&w, "good.yml", &a);
+	assert_true(a.ok);
+	assert_int_equal(n_connected(&w), 3);
+	for (size_t i = 0; i < w.sup->n_children; i++)
+		assert_int_equal(w.sup->children[i].restarts, 0);
+	world_close(&w);
+}
+
 static void
 test_deaths_in_reload(void **state)
 {
@@ -448,6 +492,7 @@ main(void)
 		cmocka_unit_test(test_reloads),
 		cmocka_unit_test(test_abort_crosses_answer),
 		cmocka_unit_test(test_queued_reloads),
+		cmocka_unit_test(test_lost_channels),
 		cmocka_unit_test(test_deaths_in_reload),
 		cmocka_unit_test(test_storm),
 	};

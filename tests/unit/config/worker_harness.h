@@ -157,6 +157,8 @@ harness_start(struct harness *h, enum role role, const char *name,
 	    (struct ipc_handler){ IPC_STOPPED, harness_on_stopped };
 	h->handlers[h->n_handlers++] =
 	    (struct ipc_handler){ IPC_READY, harness_on_nothing };
+	h->handlers[h->n_handlers++] =
+	    (struct ipc_handler){ IPC_PEER_LOST, harness_on_nothing };
 	for (i = 0; i < n; i++)
 		h->handlers[h->n_handlers++] = handlers[i];
 	h->sup = ipc_channel_new(h->base, fds[0], (struct ipc_ends){

@@ -157,7 +157,7 @@ static const struct ipc_handler sup_handlers[] = {
 	{ IPC_ATTACHED, on_attached }, { IPC_READY, on_ready },
 	{ IPC_PREPARED, on_prepared }, { IPC_COMMITTED, on_nothing },
 	{ IPC_STOPPED, on_stopped }, { IPC_PROGRESS, on_nothing },
-	{ IPC_KILL_READER, on_nothing },
+	{ IPC_KILL_READER, on_nothing }, { IPC_PEER_LOST, on_nothing },
 };
 static const struct ipc_handler scrape_handlers[] = { { IPC_ACK, on_ack } };
 static const struct ipc_handler query_handlers[] = {
