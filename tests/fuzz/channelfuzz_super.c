@@ -487,7 +487,7 @@ pick(struct super *s, bool wrong)
 static struct end *
 wait_for_end(struct super *s, enum how how)
 {
-	int64_t until = now_ms() + 1500;
+	int64_t until = now_ms() + 500;
 	bool wrong = how == HOW_SENDER && rng_one_in(2) &&
 	    (ipc_row(s->type)->from & R_WORKER) != R_WORKER;
 	struct end *e;

@@ -29,8 +29,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -680,6 +682,126 @@ test_possible(void **state)
 	stage_clear(&s);
 }
 
+/* --- what must go on working, rare as it is --- */
+
+static int
+need_abort(void)
+{
+	abort();
+}
+
+/* glibc says so on stderr, then aborts. */
+static int
+need_broken_heap(void)
+{
+	static char not_from_malloc[64] __attribute__((aligned(16)));
+	char *volatile p = not_from_malloc + 16;
+	free(p);
+	return 1;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	const int *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Large enough for qsort to ask for the machine's memory. */
+static int
+need_memory(void)
+{
+	size_t n = (size_t)1 << 20;
+	int *v = malloc(n * sizeof(*v)), *more;
+
+	if (v == NULL)
+		return 1;
+	for (size_t i = 0; i < n; i++)
+		v[i] = (int)(n - i);
+	qsort(v, n, sizeof(*v), by_value);
+	if (v[0] != 1 || (more = realloc(v, 64 * n)) == NULL)
+		return 1;
+	free(more);
+	(void)malloc_trim(0);
+	return 0;
+}
+
+static void *
+thread_main(void *arg)
+{
+	/* an arena of its own */
+	free(malloc(1000));
+	return arg;
+}
+
+static int
+need_thread(void)
+{
+	pthread_t t;
+
+	if (pthread_create(&t, NULL, thread_main, NULL) != 0)
+		return 1;
+	return pthread_join(t, NULL);
+}
+
+static const struct need {
+	const char	*name;
+	int		(*fn)(void);
+	int		 signal;	/* it ends by, 0 = returns 0 */
+	int		 only;		/* roles with this grant, -1 = all */
+} needs[] = {
+	{ "abort()", need_abort, SIGABRT, -1 },
+	{ "a broken heap", need_broken_heap, SIGABRT, -1 },
+	{ "memory", need_memory, 0, -1 },
+	{ "a thread", need_thread, 0, GRANT_THREADS },
+};
+
+static void
+need_one(const struct need *n, enum role role, const struct stage *s)
+{
+	struct sandbox_args a = { .role = role, .data_dir_fd = s->data_dir };
+	struct sandbox_report report;
+	struct err e = ERR_INIT;
+	int status;
+	pid_t pid;
+
+	if ((pid = fork()) == 0) {
+		int null = open("/dev/null", O_WRONLY);
+
+		(void)dup2(null, 2);
+		(void)signal(SIGABRT, SIG_DFL);	/* cmocka's */
+		if (sandbox_enter(&a, &report, &e) == -1)
+			_exit(EXIT_LOCKED_OUT);
+		_exit(n->fn());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (n->signal == 0 ? status != 0 : !WIFSIGNALED(status) ||
+	    WTERMSIG(status) != n->signal)
+		fail_msg("%s in %s: status %x", n->name, role_name(role),
+		    status);
+}
+
+static void
+test_needed(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	stage_init(&s);
+	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
+		for (int role = 0; role < ROLE_COUNT; role++) {
+			const struct sandbox_row *row =
+			    sandbox_row((enum role)role);
+
+			if (row != NULL && (needs[i].only == -1 ||
+			    sandbox_row_has(row,
+			    (enum sandbox_grant)needs[i].only)))
+				need_one(&needs[i], (enum role)role, &s);
+		}
+	stage_clear(&s);
+}
+
 /* The supervisor may still do its work, but none of the listed things. */
 static void
 test_supervisor(void **state)
@@ -711,6 +833,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_possible),
 		cmocka_unit_test(test_forbidden),
+		cmocka_unit_test(test_needed),
 		cmocka_unit_test(test_supervisor)
 	};
 
