@@ -177,6 +177,8 @@ void	 proc_http_close(struct proc *p);
 void	 valid_message(struct proc *p, enum role peer, unsigned type,
 	    struct message *m);
 void	 put_text(struct buf *b, const char *text);
+/* Who asks, of a QUERY. */
+void	 put_asker(struct buf *b);
 struct msg_reply valid_reply(struct proc *p);
 
 enum how {

@@ -155,6 +155,7 @@ query(struct proc *p, uint32_t kind, const char *const *params, uint32_t n)
 	m.id = ++p->ping_id | (uint64_t)1 << 40;
 	buf_add(&m.data, &q, sizeof(q));
 	put_text(&m.data, "");
+	put_asker(&m.data);
 	wire_put_u32(&m.data, n);
 	for (uint32_t i = 0; i < 2 * n; i++)
 		put_text(&m.data, params[i]);

@@ -257,6 +257,14 @@ valid_block(struct proc *p, struct message *m)
 
 /* --- queries --- */
 
+void
+put_asker(struct buf *b)
+{
+	put_text(b, "127.0.0.1");
+	put_text(b, "GET");
+	put_text(b, "/api/v1/query");
+}
+
 static void
 valid_query(struct message *m)
 {
@@ -274,6 +282,7 @@ valid_query(struct message *m)
 
 	ADD(m, q);
 	put_text(&m->data, q.kind == QUERY_LABEL_VALUES ? "job" : "");
+	put_asker(&m->data);
 	buf_init(&params, 0);
 	wire_put_u32(&params, 5);
 	put_text(&params, "query");
