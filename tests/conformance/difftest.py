@@ -31,7 +31,7 @@ from difftest_classes import (CLASSES, duration_ms, explain, expr, key,
 
 # Not asked, because it changed between 2.42 and 3.14 for nearly every query:
 # - ranges and lookback are open on the left (3.0, #13904), subqueries too
-#   (3.1, #15431): samples lie off the grid, windows are odd;
+#   (3.0.1, #15431): samples lie off the grid, windows are odd;
 # - atan2 drops the metric name; holt_winters has another name;
 # - rate and increase near zero (2.51, #13725: the series may have begun
 #   inside of the window): counters stay away from zero.
