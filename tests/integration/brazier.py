@@ -132,6 +132,16 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.popen.wait(10)
+        # the others hold the listener until they too are gone
+        wait_for("the group's end", lambda: not self.group_lives(), 30, 0.002)
+
+    def group_lives(self):
+        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                state, _, group = stat.read_text().rsplit(") ", 1)[1].split()[:3]
+                if int(group) == self.pid and state not in "ZX":
+                    return True
+        return False
 
 
 class Brazier(Server):
