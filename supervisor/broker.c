@@ -42,7 +42,7 @@
 #define GLOB_ENTRIES_MAX	100000		/* directory entries looked at */
 #define GLOB_ANSWER_MAX		(IPC_MSG_MAX - 64)
 #define WATCHES_MAX		1024		/* of one worker */
-#define WATCH_INTERVAL_S	2
+#define WATCH_INTERVAL_S	2	/* see resolver_files.c on inotify */
 
 struct watch {
 	struct child	*child;

@@ -437,7 +437,7 @@ child_clear_process(struct child *c)
 	c->ready = c->running = false;
 	c->generation = 0;
 	c->kill_reason = NULL;
-	c->channel_lost = c->said_stopped = false;
+	c->channel_lost = c->said_stopped = c->leaving = false;
 	c->asked = false;
 	memset(&c->attached, 0, sizeof(c->attached));
 }
@@ -544,6 +544,21 @@ child_stop(struct child *c, uint32_t deadline_ms)
 	FAULT_CHILD(role_name(c->role), c->instance, c->pid, "sup.stop");
 	child_send(c, IPC_STOP, 0, &msg, sizeof(msg), -1);
 	arm(c->kill_timer, (int64_t)deadline_ms + 500);
+}
+
+bool
+child_replace(struct child *c, uint32_t deadline_ms)
+{
+	struct msg_stop msg = { .deadline_ms = deadline_ms };
+
+	if (c->state != CHILD_UP || c->step != STEP_IDLE || c->ch == NULL ||
+	    c->leaving)
+		return false;
+	c->leaving = true;
+	ipc_channel_set_state(c->ch, IPC_STOPPING);
+	child_send(c, IPC_STOP, 0, &msg, sizeof(msg), -1);
+	arm(c->kill_timer, (int64_t)deadline_ms + 500);
+	return true;
 }
 
 /* --- death --- */

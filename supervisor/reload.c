@@ -382,8 +382,8 @@ reload_settle(struct supervisor *sup)
 	for (size_t i = 0; i < sup->n_children; i++) {
 		const struct child *c = &sup->children[i];
 
-		if (c->state != CHILD_UP || c->step != STEP_IDLE ||
-		    c->generation != sup->generation)
+		if (c->state != CHILD_UP || c->leaving ||
+		    c->step != STEP_IDLE || c->generation != sup->generation)
 			return;
 	}
 	reload_prepare(r, r->blobs);
@@ -651,8 +651,9 @@ reload_catch_up(struct child *c)
 {
 	const struct supervisor *sup = c->sup;
 
-	if (c->state == CHILD_UP && c->ch != NULL && c->step == STEP_IDLE &&
-	    sup->generation != 0 && c->generation != sup->generation)
+	if (c->state == CHILD_UP && c->ch != NULL && !c->leaving &&
+	    c->step == STEP_IDLE && sup->generation != 0 &&
+	    c->generation != sup->generation)
 		send_prepare(c, sup->generation, sup->blobs);
 }
 

@@ -328,6 +328,7 @@ supervisor_start(struct supervisor *sup)
 	sup->broker = broker_state_new(sup);
 	sup->auto_reload = auto_reload_new(sup);
 	sup->watchdog = watchdog_new(sup);
+	sup->resolver_files = resolver_files_new(sup);
 	if (sandbox_supervisor(&err) == -1)
 		goto fail;
 	sup->exit_code = 0;
@@ -347,6 +348,7 @@ supervisor_free(struct supervisor *sup)
 	broker_state_free(sup->broker);
 	auto_reload_free(sup->auto_reload);
 	watchdog_free(sup->watchdog);
+	resolver_files_free(sup->resolver_files);
 	listeners_close(&sup->listeners);
 	if (sup->queries_active_fd != -1)
 		close(sup->queries_active_fd);

@@ -12,7 +12,7 @@
  *	stop.c      ordered end				 broker.c files for others
  *	control.c   brazierctl				 status.c what it shows
  *	queries_active.c  which query ran when a process died
- *	watchdog.c  finds those that hang
+ *	watchdog.c  finds those that hang		 resolver_files.c
  */
 
 #include <sys/types.h>
@@ -43,6 +43,7 @@ struct auto_reload;
 struct broker_state;
 struct control;
 struct reload;
+struct resolver_files;
 struct watchdog;
 
 enum super_phase {
@@ -90,6 +91,7 @@ struct child {
 	struct event		*kill_timer;
 	const char		*kill_reason;	/* why we killed it */
 	bool			 said_stopped;	/* STOPPED came */
+	bool			 leaving;	/* told to, to be replaced */
 	bool			 channel_lost;	/* it closed its end first */
 	enum peer_cause		 kill_cause;
 	char			 last_cause[160]; /* of the last death */
@@ -150,6 +152,7 @@ struct supervisor {
 	struct broker_state		*broker;
 	struct control			*control;
 	struct watchdog			*watchdog;
+	struct resolver_files		*resolver_files;
 	/* stop */
 	size_t				 stop_stage;
 	mono_time			 stop_began;
@@ -182,6 +185,8 @@ void	 child_kill(struct child *c, enum peer_cause cause, const char *reason);
 void	 child_run(struct child *c);
 /* Asks it to end, kills it after the deadline. */
 void	 child_stop(struct child *c, uint32_t deadline_ms);
+/* Ends it in good order and starts another; false = not now. */
+bool	 child_replace(struct child *c, uint32_t deadline_ms);
 void	 child_send(struct child *c, enum ipc_type type, uint64_t id,
 	    const void *data, size_t n, int fd);
 /* Fixed part and text behind it, as wire strings. */
@@ -249,6 +254,11 @@ struct auto_reload *auto_reload_new(struct supervisor *sup);
 void	 auto_reload_free(struct auto_reload *a);
 /* Takes the list of files of a good load; a may be NULL. */
 void	 auto_reload_files(struct auto_reload *a, struct wire_reader *r);
+
+/* --- resolver_files.c --- */
+
+struct resolver_files *resolver_files_new(struct supervisor *sup);
+void	 resolver_files_free(struct resolver_files *f);
 
 /* --- watchdog.c --- */
 
