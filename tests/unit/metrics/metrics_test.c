@@ -153,7 +153,7 @@ test_reuse(void **state)
 	struct err e = ERR_INIT;
 	struct metrics *m;
 	struct buf out;
-	char job[32];
+	char job[64];
 	int fd = region(), i, round;
 
 	(void)state;
