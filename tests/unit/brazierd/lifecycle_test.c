@@ -204,6 +204,22 @@ test_bad_first_configuration(void **state)
 	world_close(&w);
 }
 
+/* There is no old configuration to keep: it is tried again, but not for
+ * ever. */
+static void
+test_deaths_at_start(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_open(&w, "die=web.yml");
+	UNTIL(&w, all_gone);
+	assert_int_equal(w.sup->exit_code, 1);
+	assert_logged(&w, "Start is held up");
+	assert_logged(&w, "web/0 ended 5 times at start");
+	world_close(&w);
+}
+
 static void
 test_deaths(void **state)
 {
@@ -488,6 +504,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_start_and_stop),
 		cmocka_unit_test(test_bad_first_configuration),
+		cmocka_unit_test(test_deaths_at_start),
 		cmocka_unit_test(test_deaths),
 		cmocka_unit_test(test_reloads),
 		cmocka_unit_test(test_abort_crosses_answer),
