@@ -606,7 +606,9 @@ test_storage_away(void **state)
 	run_batches(2);
 	storage_down();
 	n = w->n_requests;
-	run_ms(350);
+	for (int i = 0; i < 1000 && (w->n_requests < n + 3 ||
+	    w->s.appender.n_pending < 5); i++)
+		run_ms(10);
 	assert_true(w->n_requests >= n + 3);
 	assert_true(w->s.appender.n_pending >= 5);
 	w->mute = false;
@@ -618,9 +620,11 @@ test_storage_away(void **state)
 	/* stuck: scrapes are skipped and counted */
 	storage_down();
 	w->s.opt.max_pending_bytes = 1;
-	run_ms(350);
-	assert_true(w->s.appender.n_pending <= 1);
+	for (int i = 0; i < 1000 &&
+	    metrics_value(w->s.m.skipped_stuck) < 1; i++)
+		run_ms(10);
 	assert_true(metrics_value(w->s.m.skipped_stuck) >= 1);
+	assert_true(w->s.appender.n_pending <= 1);
 }
 
 static void
