@@ -37,7 +37,7 @@ static const struct sandbox_row rows[] = {
 	    { GRANT_MEMFD, "hands target groups on" }),
 	ROW(SCRAPE, 65536, 512 * MIB,
 	    { GRANT_TCP, "connects to targets" },
-	    { GRANT_MEMFD, "hands the list of targets to web" }),
+	    { GRANT_MEMFD, "hands targets to web and long label sets to storage" }),
 	ROW(RULES, 4096, 512 * MIB,
 	    { GRANT_MEMFD, "hands the state of rules to web" }),
 	/* what they write to are log files, which may be long */

@@ -183,7 +183,7 @@ must_close(const struct message *m, enum role from, enum role to,
 {
 	/* payloads that are sealed memory and nothing else */
 	static const uint8_t sealed[] = { IPC_READER_JOIN, IPC_HEAD_MAP,
-	    IPC_QUERY_RING, IPC_QUERY, IPC_BLOB };
+	    IPC_QUERY_RING, IPC_QUERY, IPC_BLOB, IPC_SERIES };
 
 	if (m->cut < HDR_BYTES || m->zero != 0 || m->n_fds > IPC_FDS_MAX ||
 	    ipc_check(m->type, from, to, state, m->data.n, m->n_fds) != NULL)

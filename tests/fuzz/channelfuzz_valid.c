@@ -145,6 +145,11 @@ valid_series(struct message *m)
 	wire_put_u32(&m->data, n);
 	for (uint32_t i = 0; i < n; i++)
 		put_series(&m->data, 1 + (uint32_t)rng_below(20));
+	if (rng_one_in(3)) {
+		/* as what a message does not hold travels */
+		message_add_fd(m, fd_sealed(m->data.p, m->data.n));
+		buf_reset(&m->data);
+	}
 }
 
 /* Sent before samples, so that some of their series are declared. */
