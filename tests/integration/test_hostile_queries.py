@@ -73,8 +73,8 @@ def instant(r):
         "sum_over_time(sum_over_time(sum_over_time(vector(1)[1h:1s])[1h:1s])[1h:1s])",
         deep("max_over_time((", "m1", ")[5m:1s])", min(n, 300)),
         deep("(", "m1", ")", n), deep("-", "m1", "", n), deep("abs(", "m1", ")", n),
-        deep("sum(", ALL, ")", n), deep("(", "m1", "", n), chain(" + ", min(n, 3000)),
-        chain(" or ", min(n, 3000)), "{" + ",".join(f'a{i}!="b"' for i in range(n)) + ',i!=""}',
+        deep("sum(", ALL, ")", n), deep("(", "m1", "", n), chain(" + ", min(n, 3900)),
+        chain(" or ", min(n, 3900)), chain(" * ", n), "{" + ",".join(f'a{i}!="b"' for i in range(n)) + ',i!=""}',
         "m1 # " + "x" * n, "m1{" * n, "[" * n, "\\" * n, '"' * n, "m1[1s:0s]", "1e999" * n,
     ])
 

@@ -126,6 +126,18 @@ def test_byte_limit():
         assert {n: w["pid"] for n, w in workers(b).items()} == before
 
 
+def test_long_chains(b):
+    """As long as the parser lets through is evaluated, beyond it is refused."""
+    for op in (" + ", " or ", " and "):
+        query = op.join(["vector(1)"] * 3990)
+        status, body = get(f"{b.url}api/v1/query", 240, data={"query": query})
+        assert status == 200, (op, body[:300])
+        status, body = get(f"{b.url}api/v1/query", 240, data={"query": op.join(["many"] * 5000)})
+        assert status == 400 and b"too many operators in a row" in body, (op, body[:300])
+    status, body = get(f"{b.url}api/v1/query", 240, data={"query": " + ".join(["many"] * 3990)})
+    assert status == 200 and len(json.loads(body)["data"]["result"]) == N_SERIES, body[:300]
+
+
 def test_process_limit():
     """What no query's account counts ends at the process's own limit."""
     with server("--query.pool-max-bytes=128MB") as b:

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* The query worker: start, tables of handlers, life cycle. */
+#include <sys/resource.h>
+
+#include <errno.h>
 #include <string.h>
 
 #include <event2/event.h>
@@ -76,6 +79,25 @@ ended_cb(void *arg, const struct query_record *r)
 		query_log_write(arg, r);
 }
 
+/*
+ * Evaluation goes down the tree, a few KB of stack a level and at most
+ * PROMQL_HEIGHT_MAX levels: more than the usual 8 MiB. The kernel looks at
+ * the limit when the stack grows, and leaves 128 MiB for that.
+ */
+#define STACK_BYTES	((rlim_t)64 << 20)
+
+static void
+raise_stack_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_STACK, &l) == -1 || l.rlim_cur >= STACK_BYTES)
+		return;
+	l.rlim_cur = l.rlim_max < STACK_BYTES ? l.rlim_max : STACK_BYTES;
+	if (setrlimit(RLIMIT_STACK, &l) == -1)
+		log_warn("Raising the limit of the stack failed", F_ERRNO);
+}
+
 /* What the feature flags switch on in the language. */
 static void
 set_features(struct query *q)
@@ -112,6 +134,7 @@ query_start(void *ctx, struct worker *w, struct err *err)
 	struct metrics *m = worker_metrics(w);
 
 	q->w = w;
+	raise_stack_limit();
 	arena_init(&q->mem, 0);
 	q->env.opts.lookback_delta_ms = worker_flag_duration_ms(w,
 	    "query.lookback-delta");
