@@ -183,7 +183,9 @@ query_request_run(struct query *q)
 	q->answer = NULL;
 	q->req = (struct api_request){ 0 };
 	arena_reset(&q->mem);
-	if (a.peak_bytes > TRIM_BYTES || a.body.raw_bytes > TRIM_BYTES)
+	/* what failed may have been large, too: nobody counted to the end */
+	if (a.peak_bytes > TRIM_BYTES || a.body.raw_bytes > TRIM_BYTES ||
+	    a.http_status >= 422)
 		(void)malloc_trim(0);
 	query_head_settle(q);
 	if (q->offer_wanted && q->asker != NULL)
