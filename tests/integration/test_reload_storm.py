@@ -129,6 +129,7 @@ def test_reload_storm():
             storm.round(n, n % 2 == 0)
         wait_for("rest", lambda: at_rest(b), 10)
         fds_before = {k: fd_kinds(p) for k, p in pids.items()}
+        time.sleep(5)   # it is told every two seconds
         sum_before = all_fds(b)
         assert os.geteuid() != 0 or None not in fds_before.values()
         kb_before = {k: private_kb(p) for k, p in pids.items()}
