@@ -29,6 +29,7 @@ import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 from brazier import BUILD, Brazier, config, wait_for  # noqa: E402
+from figures import Load  # noqa: E402
 
 # asked over the whole range, and at its end
 QUERIES = [
@@ -187,15 +188,13 @@ def run(o, queries=None):
         print(f"{o.series} series x {o.hours} h every {o.step} s: "
               f"{o.series * o.hours * 3600 // o.step} samples, made in "
               f"{time.monotonic() - t0:.0f} s", flush=True)
-        load = subprocess.Popen([BUILD / "tests/targets", str(o.targets),
-                                 str(o.target_series)], stdout=subprocess.PIPE, text=True)
-        ports = [load.stdout.readline().strip() for _ in range(o.targets)]
+        load = Load(o.targets, o.target_series, 1)
         flags = ["--storage.tsdb.retention.time=100y", "--query.timeout=10m"]
         if o.pool:
             flags.append(f"--query.pool-max-bytes={o.pool}")
         if o.max_samples:
             flags.append(f"--query.max-samples={o.max_samples}")
-        server = Brazier(config({"load": [f"127.0.0.1:{p}" for p in ports]}), flags,
+        server = Brazier(config({"load": [f"127.0.0.1:{p}" for p in load.ports]}), flags,
                          directory=where).start()
         wait_for("all targets up", lambda: server.value(
             'sum(up{job="load"})') == o.targets, 120, 0.5)
@@ -223,7 +222,7 @@ def run(o, queries=None):
         if server is not None:
             server.close()
         if load is not None:
-            load.kill()
+            load.close()
         shutil.rmtree(where, ignore_errors=True)
 
 
