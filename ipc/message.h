@@ -150,8 +150,9 @@ struct msg_blob {
 MSG_CHECK(msg_blob, 8);
 
 /*
- * LOADED + str error text + count × str warnings + count × str paths of all
- * files that were read (for auto reload).
+ * LOADED + str error text + count × str paths of log files that workers may
+ * write + count × str warnings + count × str paths of all files that were read
+ * (for auto reload).
  */
 struct msg_loaded {
 	uint32_t ok;

@@ -7,8 +7,8 @@
  * never root's, but for the files that a flag of ours names (--config.file,
  * --web.config.file); read-only, without blocking, regular files up to a size;
  * nothing of the kernel's file systems and nothing inside the data directory
- * (the data is storage's). Log files are the one thing that may be written:
- * appended to, by the roles that keep one; pipes and terminals are as good,
+ * (the data is storage's). Log files that the configuration names are the one
+ * thing that may be written: appended to, by the roles that keep one; pipes and terminals are as good,
  * and a log may lie in the data directory itself, as is usual where nothing
  * else can be written, beside what is there but not below. Every open states
  * role and reason in the debug log.
@@ -213,7 +213,8 @@ open_for(const struct child *c, const char *path, uint32_t flags,
 	bool append = (flags & OPEN_APPEND_LOG) != 0, own;
 	int fd, e;
 
-	if (!policy->may_open || (append && !policy->may_append)) {
+	if (!policy->may_open || (append && (!policy->may_append ||
+	    !reload_names_log_file(c->sup, path)))) {
 		error_text(err, "open", path, EACCES);
 		return -1;
 	}

@@ -68,6 +68,7 @@ struct reload {
 	bool			 loaded;	/* LOADED came */
 	uint32_t		 generation;
 	int			 blobs[ROLE_COUNT];
+	struct log_files	 log_files;
 	size_t			 commit_at;	/* in role_commit_order */
 	mono_time		 began, role_began;
 	int64_t			 role_ns[ROLE_COUNT];
@@ -144,6 +145,7 @@ reload_finish(struct reload *r, const struct err *err)
 	sup->reload = r->next;
 	event_free(r->timer);
 	blobs_close(r->blobs);
+	log_files_clear(&r->log_files);
 	if (sup->config.reload == r)
 		sup->config.reload = NULL;
 	child_stop(&sup->config, 1000);
@@ -351,9 +353,13 @@ reload_on_blob(struct child *c, struct ipc_msg *m)
 	r->blobs[b->role] = ipc_msg_take_fd(m, 0);
 }
 
+/* What was loaded is what is in force. */
 static void
-blobs_keep(struct supervisor *sup, struct reload *r)
+keep_loaded(struct supervisor *sup, struct reload *r)
 {
+	log_files_clear(&sup->log_files);
+	sup->log_files = r->log_files;
+	r->log_files = (struct log_files){ 0 };
 	blobs_close(sup->blobs);
 	memcpy(sup->blobs, r->blobs, sizeof(sup->blobs));
 	for (int i = 0; i < ROLE_COUNT; i++)
@@ -416,6 +422,7 @@ reload_on_loaded(struct child *c, struct ipc_msg *m)
 	}
 	wire_reader_init(&reader, msg + 1, m->n - sizeof(*msg));
 	why = wire_get_str(&reader);
+	log_files_read(&r->log_files, &reader);
 	log_warnings(&reader);
 	auto_reload_files(msg->ok == 1 ? r->sup->auto_reload : NULL, &reader);
 	if (!wire_end(&reader)) {
@@ -437,7 +444,7 @@ reload_on_loaded(struct child *c, struct ipc_msg *m)
 		err_set(&err, ERR_BAD_DATA, "%s", text);
 		reload_finish(r, &err);
 	} else if (r->initial) {
-		blobs_keep(r->sup, r);
+		keep_loaded(r->sup, r);
 		reload_finish(r, NULL);
 	} else
 		reload_settle_begin(r);
@@ -483,10 +490,19 @@ reload_decide(struct reload *r)
 	r->stage = RELOAD_COMMIT;
 	sup->generation = r->generation;
 	if (r->loaded)
-		blobs_keep(sup, r);
+		keep_loaded(sup, r);
 	r->commit_at = 0;
 	r->role_began = mono_now();
 	reload_next_commit(r);
+}
+
+bool
+reload_names_log_file(const struct supervisor *sup, const char *path)
+{
+	const struct reload *r = sup->reload;
+
+	return log_files_have(&sup->log_files, path) || (r != NULL &&
+	    r->stage == RELOAD_PREPARE && log_files_have(&r->log_files, path));
 }
 
 static void
@@ -733,6 +749,7 @@ reload_cancel_all(struct supervisor *sup, const char *why)
 			sup->config.reload = NULL;
 		event_free(r->timer);
 		blobs_close(r->blobs);
+		log_files_clear(&r->log_files);
 		if (r->done != NULL)
 			r->done(r->arg, &err, 0);
 		free(r);

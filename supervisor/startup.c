@@ -353,6 +353,7 @@ supervisor_free(struct supervisor *sup)
 	if (sup->queries_active_fd != -1)
 		close(sup->queries_active_fd);
 	dirlock_close(&sup->dirlock);
+	log_files_clear(&sup->log_files);
 	for (int i = 0; i < ROLE_COUNT; i++)
 		if (sup->blobs[i] != -1)
 			close(sup->blobs[i]);

@@ -46,6 +46,12 @@ struct reload;
 struct resolver_files;
 struct watchdog;
 
+/* Paths of log files that a configuration names; owned. */
+struct log_files {
+	char	**path;
+	size_t	  n;
+};
+
 enum super_phase {
 	SUPER_LOADING,		/* the first configuration is being checked */
 	SUPER_STARTING,		/* workers attach, storage replays */
@@ -139,6 +145,7 @@ struct supervisor {
 	uint32_t			 generation;
 	uint32_t			 last_generation; /* last number used */
 	int				 blobs[ROLE_COUNT]; /* -1 = none */
+	struct log_files		 log_files;	/* of the same generation */
 	bool				 reload_ok;
 	int64_t				 reload_ms;	/* last good one */
 	struct msg_progress		 replay;
@@ -252,6 +259,9 @@ void	 reload_cancel_all(struct supervisor *sup, const char *why);
 /* NULL when the flag is off. */
 struct auto_reload *auto_reload_new(struct supervisor *sup);
 void	 auto_reload_free(struct auto_reload *a);
+/* Whether the configuration in force names this log file, or the one that is
+ * being prepared. */
+bool	 reload_names_log_file(const struct supervisor *sup, const char *path);
 /* Takes the list of files of a good load; a may be NULL. */
 void	 auto_reload_files(struct auto_reload *a, struct wire_reader *r);
 
@@ -259,6 +269,13 @@ void	 auto_reload_files(struct auto_reload *a, struct wire_reader *r);
 
 struct resolver_files *resolver_files_new(struct supervisor *sup);
 void	 resolver_files_free(struct resolver_files *f);
+
+/* --- log_files.c --- */
+
+/* Takes a list of a message in place of what is there. */
+void	 log_files_read(struct log_files *l, struct wire_reader *r);
+void	 log_files_clear(struct log_files *l);
+bool	 log_files_have(const struct log_files *l, const char *path);
 
 /* --- watchdog.c --- */
 

@@ -90,6 +90,9 @@ int	 config_blob_query(const struct config *c, struct buf *out,
 	    struct err *err);
 int	 config_blob_storage(const struct config *c, struct buf *out,
 	    struct err *err);
+/* Adds the paths of all log files that it has workers write. ERR_NOMEM. */
+int	 config_log_files(const struct config *c, struct conf_list *out,
+	    struct err *err);
 
 /*
  * Checks a file as `check config` does, reading files directly (not for

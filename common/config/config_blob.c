@@ -53,6 +53,22 @@ config_blob_query(const struct config *c, struct buf *out, struct err *err)
 	return buf_failed(out) ? err_set(err, ERR_NOMEM, "out of memory") : 0;
 }
 
+int
+config_log_files(const struct config *c, struct conf_list *out,
+    struct err *err)
+{
+	const struct cfg_val *global = cfg_get(&c->root, "global");
+	struct str path = cfg_get_str(global, "query_log_file");
+
+	for (size_t i = 0;; i++) {
+		if (path.n != 0 && conf_list_add(out, path) == -1)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		if (i == c->n_jobs)
+			return 0;
+		path = cfg_get_str(c->jobs[i], "scrape_failure_log_file");
+	}
+}
+
 static void
 fill_tsdb(struct storage_conf *s, const struct cfg_val *tsdb)
 {

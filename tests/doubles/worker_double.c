@@ -174,6 +174,7 @@ on_load(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 	wire_put_str(&b, loaded.ok ? STR_EMPTY : STR_LIT("line 3: it is bad"));
 	wire_put_u32(&b, 0);
 	wire_put_u32(&b, 0);
+	wire_put_u32(&b, 0);
 	(void)ipc_send(ch, IPC_LOADED, m->id, b.p, b.n, NULL, 0, &err);
 	buf_clear(&b);
 }

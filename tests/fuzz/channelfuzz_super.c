@@ -124,6 +124,7 @@ say(struct end *e, unsigned type, uint32_t generation, uint64_t id,
 	if (type == IPC_LOADED) {
 		wire_put_u32(&m.data, 0);
 		wire_put_u32(&m.data, 0);
+		wire_put_u32(&m.data, 0);
 	}
 	if (type == IPC_BLOB)
 		message_add_fd(&m, fd_sealed("blob", 4));

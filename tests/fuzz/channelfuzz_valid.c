@@ -408,6 +408,8 @@ valid_loaded(struct message *m)
 	ADD(m, l);
 	put_text(&m->data, l.ok ? "" : "line 3: it is bad");
 	wire_put_u32(&m->data, 1);
+	put_text(&m->data, "query.log");
+	wire_put_u32(&m->data, 1);
 	put_text(&m->data, "a warning");
 	wire_put_u32(&m->data, 1);
 	put_text(&m->data, "prometheus.yml");

@@ -97,6 +97,7 @@ send_verdict(struct config_worker *cw, const struct config *c,
 {
 	struct msg_loaded msg = { .ok = fault == NULL,
 	    .exit_code = fault == NULL ? 0 : EXIT_BAD_CONFIG };
+	struct conf_list logs = { 0 };
 	struct err err = ERR_INIT;
 	struct buf b;
 
@@ -104,6 +105,10 @@ send_verdict(struct config_worker *cw, const struct config *c,
 	buf_init(&b, 0);
 	buf_add(&b, &msg, sizeof(msg));
 	wire_put_str(&b, fault == NULL ? STR_EMPTY : str_c(fault->text));
+	if (fault == NULL && config_log_files(c, &logs, &err) == -1)
+		worker_fail(cw->w, &err);
+	put_list(&b, &logs);
+	conf_list_clear(&logs);
 	put_list(&b, &c->warnings);
 	put_list(&b, &c->files);
 	if (buf_failed(&b) || ipc_send(worker_supervisor(cw->w), IPC_LOADED,

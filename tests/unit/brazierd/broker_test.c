@@ -74,6 +74,7 @@ world_close(struct world *w)
 
 	broker_forget(&w->c);
 	broker_state_free(w->sup.broker);
+	log_files_clear(&w->sup.log_files);
 	ipc_channel_free(w->c.ch);
 	close(w->fd);
 	event_base_free(w->sup.base);
@@ -188,6 +189,22 @@ test_open(void **state)
 	world_close(&w);
 }
 
+/* The configuration in force names this one. */
+static void
+name_log_file(struct world *w, const char *path)
+{
+	struct wire_reader r;
+	struct buf b;
+
+	buf_init(&b, 0);
+	wire_put_u32(&b, 1);
+	wire_put_str(&b, str_c(path));
+	wire_reader_init(&r, b.p, b.n);
+	log_files_read(&w->sup.log_files, &r);
+	assert_true(wire_end(&r));
+	buf_clear(&b);
+}
+
 static void
 test_policy(void **state)
 {
@@ -210,6 +227,9 @@ test_policy(void **state)
 	/* Log files: created and appended to, by those who keep one. */
 	world_open(&w, ROLE_QUERY);
 	snprintf(path, sizeof(path), "%s/query.log", w.dir);
+	assert_int_equal(ask_open(&w, path, OPEN_APPEND_LOG, 0, text), EACCES);
+	assert_int_equal(access(path, F_OK), -1);
+	name_log_file(&w, path);
 	assert_int_equal(ask_open(&w, path, OPEN_APPEND_LOG, 0, text), 0);
 	assert_int_equal(fcntl(w.got_fd, F_GETFL) & (O_APPEND | O_ACCMODE),
 	    O_APPEND | O_WRONLY);
@@ -217,6 +237,7 @@ test_policy(void **state)
 	world_close(&w);
 	world_open(&w, ROLE_WEB);
 	snprintf(path, sizeof(path), "%s/x.log", w.dir);
+	name_log_file(&w, path);
 	assert_int_equal(ask_open(&w, path, OPEN_APPEND_LOG, 0, text), EACCES);
 	assert_int_equal(access(path, F_OK), -1);
 	world_close(&w);

@@ -15,7 +15,8 @@ struct loads {
 	bool		 loaded;
 	struct msg_loaded verdict;
 	char		 error[1100];
-	uint32_t	 n_warnings, n_files;
+	uint32_t	 n_warnings, n_files, n_logs;
+	char		 log[64];	/* the last one */
 	int		 blobs[ROLE_COUNT];
 };
 
@@ -93,6 +94,12 @@ on_loaded(void *ctx, struct ipc_channel *ch, struct ipc_msg *m)
 	wire_reader_init(&r, msg + 1, m->n - sizeof(*msg));
 	error = wire_get_str(&r);
 	(void)snprintf(l->error, sizeof(l->error), "%.*s", STR_ARG(error));
+	l->n_logs = wire_get_count(&r, 4);
+	for (i = 0; i < l->n_logs; i++) {
+		struct str path = wire_get_str(&r);
+
+		(void)snprintf(l->log, sizeof(l->log), "%.*s", STR_ARG(path));
+	}
 	l->n_warnings = wire_get_count(&r, 4);
 	for (i = 0; i < l->n_warnings; i++)
 		(void)wire_get_str(&r);
@@ -153,7 +160,8 @@ test_good(void **state)
 	struct str blob;
 
 	(void)state;
-	load(&h, &l, "global: {external_labels: {x: $NAME}}\n"
+	load(&h, &l, "global: {external_labels: {x: $NAME}, "
+	    "query_log_file: /q.log}\n"
 	    "scrape_config_files: [inc/*.yml]\n"
 	    "remote_read: [{url: 'http://x/'}]\n"
 	    "scrape_configs: [{job_name: a, bearer_token: hush}]\n");
@@ -161,6 +169,8 @@ test_good(void **state)
 	assert_string_equal(l.error, "");
 	assert_int_equal(l.n_warnings, 1);
 	assert_int_equal(l.n_files, 2);
+	assert_int_equal(l.n_logs, 1);
+	assert_string_equal(l.log, "/q.log");
 	blob = map_blob(&l, ROLE_SCRAPE);
 	scrape_confs_init(&scrape);
 	assert_int_equal(scrape_confs_decode(&scrape, blob, &err), 0);
