@@ -6,7 +6,8 @@
  * The supervisor's one context and its children. Only supervisor/ sees this
  * file. Who does what:
  *
- *	children.c  fork, deaths and restarts		 peers.c  channels between
+ *	children.c  starts and stops workers		 peers.c  channels between
+ *	child_messages.c  hears them			 deaths.c  and buries them
  *	attach.c    what a worker is told first		 auto_reload.c
  *	startup.c   load, start, ready			 reload.c the transaction
  *	stop.c      ordered end				 broker.c files for others
