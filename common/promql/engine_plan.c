@@ -165,6 +165,9 @@ fold_visit(struct promql_expr *e, void *arg)
 
 /* --- the same at every step --- */
 
+/* Beyond all data; offsets and ranges (at most 292 years) can be added. */
+#define AT_MAX_MS	(INT64_MAX / 4)
+
 static void
 resolve_at(struct plan *p, struct promql_modifiers *m)
 {
@@ -172,7 +175,11 @@ resolve_at(struct plan *p, struct promql_modifiers *m)
 		m->at_ms = p->start_ms;
 	else if (m->at == PROMQL_AT_END)
 		m->at_ms = p->end_ms;
-	else
+	else if (m->at == PROMQL_AT_TIME) {
+		m->at_ms = m->at_ms < -AT_MAX_MS ? -AT_MAX_MS :
+		    m->at_ms > AT_MAX_MS ? AT_MAX_MS : m->at_ms;
+		return;
+	} else
 		return;
 	m->at = PROMQL_AT_TIME;
 }

@@ -608,10 +608,35 @@ looks_up_often_enough(void **state)
 	store = old;
 }
 
+/* Times that the parser lets through need not be times that can be. */
+static void
+far_times_have_nothing(void **state)
+{
+	static const char *const texts[] = {
+		"many_total @ 5555555555555555555",
+		"many_total @ -5555555555555555555 offset -290y",
+		"rate(many_total[290y] @ -9e18 offset 290y)",
+		"max_over_time(many_total[290y:1y] @ 9e18 offset -290y)",
+		"max_over_time(many_total[290y:1y] @ -9e18 offset 290y)" };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		struct promql_result *r = query(texts[i], 0, 60000, 60000,
+		    NULL, &e);
+
+		if (r == NULL)
+			fail_msg("%s: %s", texts[i], e.text);
+		assert_int_equal(r->n_series, 0);
+		promql_result_free(r);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(far_times_have_nothing),
 		cmocka_unit_test(answers_simple_queries),
 		cmocka_unit_test(knows_kinds_of_results),
 		cmocka_unit_test(same_labels_are_an_error_or_joined),
