@@ -33,7 +33,9 @@ def exposition():
 @contextlib.contextmanager
 def server(*flags):
     with Target(exposition) as t, Brazier(
-            config({"self": ["127.0.0.1:$PORT"], "t": [t.address]}), flags).start() as b:
+            config({"self": ["127.0.0.1:$PORT"], "t": [t.address]}),
+            # the samples are as old as this process
+            ["--query.lookback-delta=1d", *flags]).start() as b:
         wait_for("samples", lambda: b.value("count(many)") == N_SERIES and b.value(
             'up{job="self"}') == 1)
         yield b
