@@ -279,13 +279,14 @@ run_boot(struct job *j, struct world *w, enum role role)
 	return ok;
 }
 
+/* sent: the type that went out, which a mutation may have changed. */
 static bool
-after_prepare(struct job *j, enum how how)
+after_prepare(struct job *j, enum how how, unsigned sent)
 {
 	struct proc *p = &j->p;
 	struct message m;
 
-	if (j->type != IPC_PREPARE || how == HOW_SENDER)
+	if (j->type != IPC_PREPARE || sent != IPC_PREPARE || how == HOW_SENDER)
 		return true;
 	for (int64_t end = now_ms() + WAIT_MS; !p->prepared &&
 	    p->ch[ROLE_SUPERVISOR] != -1 && now_ms() < end; )
@@ -309,6 +310,7 @@ run_one(struct job *j, struct world *w)
 	enum role role = j->p.role, from = pick_sender(j, how);
 	struct proc *p = &j->p;
 	struct message m;
+	unsigned sent;
 	bool must;
 
 	j->t->runs++;
@@ -332,12 +334,13 @@ run_one(struct job *j, struct world *w)
 	describe(j->last, sizeof(j->last), from, role, how, &m);
 	if (getenv("CHANNELFUZZ_VERBOSE") != NULL)
 		fprintf(stderr, "%lld %s\n", (long long)now_ms(), j->last);
+	sent = m.type;
 	if (message_send(p->ch[from], &m) == -1)
 		must = true;
 	message_clear(&m);
 	if (must && !closed_in_time(j, from))
 		return false;
-	if (!must && !after_prepare(j, how))
+	if (!must && !after_prepare(j, how, sent))
 		return false;
 	if (!still_works(j, from))
 		return false;
